@@ -1,0 +1,153 @@
+"""Typed readers for settings: a bad value stops the start with one line that names it and the remedy."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+import sys
+import zoneinfo
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
+
+import environ
+
+ENGINES = {
+    "sqlite": "django.db.backends.sqlite3",
+    "postgres": "django.db.backends.postgresql",
+    "postgresql": "django.db.backends.postgresql",
+}
+MEMORY = ":memory:"
+RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|min|minute|hour|day)")
+
+
+def refuse(name: str, value: str, remedy: str) -> NoReturn:
+    """Stop the process with one line on standard error."""
+    shown = f" = {value!r}" if value else ""
+    sys.exit(f"Setting {name}{shown}: {remedy}")
+
+
+def read_text(name: str, default: str | None = None) -> str:
+    """The setting as text; a setting without a default must be present."""
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    if default is None:
+        refuse(name, "", "is required; any `python manage.py` command generates it into .env")
+    return default
+
+
+def read_bool(name: str, default: bool) -> bool:
+    """`true` or `false` (also 1/0, yes/no, on/off)."""
+    value = read_text(name, str(default)).lower()
+    if value in ("true", "1", "yes", "on"):
+        return True
+    if value in ("false", "0", "no", "off"):
+        return False
+    refuse(name, value, "must be true or false")
+
+
+def read_number(name: str, default: float, *, low: float, high: float) -> float:
+    """A finite number within `low`..`high`, both allowed."""
+    value = read_text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high:
+        refuse(name, value, f"must be a number from {low:g} to {high:g}")
+    return number
+
+
+def read_integer(name: str, default: int, *, low: int, high: int) -> int:
+    """A whole number within `low`..`high`, both allowed."""
+    value = read_text(name, str(default))
+    if not re.fullmatch(r"-?[0-9]{1,12}", value) or not low <= int(value) <= high:
+        refuse(name, value, f"must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def read_list(name: str, default: str = "") -> list[str]:
+    """Comma-separated values, blanks dropped."""
+    return [item.strip() for item in read_text(name, default).split(",") if item.strip()]
+
+
+def read_networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Comma-separated CIDR blocks or single addresses."""
+    networks = []
+    for item in read_list(name):
+        try:
+            networks.append(ipaddress.ip_network(item, strict=False))
+        except ValueError:
+            refuse(name, item, "must be a comma-separated list of addresses or CIDR blocks, such as 10.0.0.0/8")
+    return networks
+
+
+def read_ports(name: str) -> list[int]:
+    """Comma-separated TCP ports."""
+    ports = []
+    for item in read_list(name):
+        if not re.fullmatch(r"[0-9]{1,5}", item) or not 1 <= int(item) <= 65535:
+            refuse(name, item, "must be a comma-separated list of ports from 1 to 65535")
+        ports.append(int(item))
+    return ports
+
+
+def read_time_zone(name: str, default: str) -> str:
+    """An IANA time zone name."""
+    value = read_text(name, default)
+    if value not in zoneinfo.available_timezones():
+        refuse(name, value, "must be an IANA time zone name, such as Europe/Berlin")
+    return value
+
+
+def read_rate(name: str, default: str) -> str | None:
+    """A throttle such as `1200/min`, or `off`."""
+    value = read_text(name, default).lower()
+    if value == "off":
+        return None
+    if not RATE.fullmatch(value):
+        refuse(name, value, "must be a rate such as 1200/min, or off")
+    return value
+
+
+def read_public_url(name: str, default: str) -> str:
+    """An absolute http(s) URL without path, as people reach this service."""
+    value = read_text(name, default).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.path or parts.query or parts.username:
+        refuse(name, value, "must be an absolute URL without a path, such as https://scheduler.example.com")
+    return value
+
+
+def read_database(name: str, default: str, *, base_dir: Path) -> dict[str, Any]:
+    """A database URL as Django's settings dictionary; relative SQLite paths are relative to `base_dir`.
+
+    `sqlite+aiosqlite:///` and `postgresql+psycopg://` (any driver suffix) mean the same as without the suffix.
+    """
+    value = read_text(name, default)
+    scheme, separator, rest = value.partition("://")
+    kind = scheme.partition("+")[0].lower()
+    remedy = "must be sqlite:///file.db or postgres://user:password@host:5432/name"
+    if kind not in ENGINES or not separator:
+        refuse(name, f"{scheme}://...", remedy)
+    if kind == "sqlite":
+        path = urlsplit(f"sqlite://{rest}").path.removeprefix("/")
+        if not path or path == MEMORY:
+            refuse(name, value, "must name a file (sqlite:///scheduler.db): web and worker share it")
+        return {"ENGINE": ENGINES[kind], "NAME": str(base_dir / path)}
+    try:
+        config = dict(environ.Env.db_url_config(f"postgres://{rest}"))
+    except (ValueError, environ.ImproperlyConfigured):
+        refuse(name, f"{scheme}://...", remedy)
+    if not config.get("NAME"):
+        refuse(name, f"{scheme}://...", remedy)
+    # django-environ leaves query values as strings inside OPTIONS; libpq takes those, Django's own keys it doesn't.
+    config["OPTIONS"] = dict(parse_qsl(urlsplit(f"postgres://{rest}").query))
+    return {**config, "ENGINE": ENGINES[kind]}

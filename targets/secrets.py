@@ -1,0 +1,58 @@
+"""What counts as a secret, how it is masked, and how it is encrypted at rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.db import models
+
+if TYPE_CHECKING:
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
+
+MASK = "********"
+SECRET_NAMES = frozenset({"authorization", "cookie"})
+SECRET_WORDS = ("key", "token", "secret", "password", "signature")
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether a header's value is a secret, judged by its name."""
+    lowered = name.lower()
+    return lowered in SECRET_NAMES or any(word in lowered for word in SECRET_WORDS)
+
+
+def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with every secret value replaced by `MASK`."""
+    return {name: MASK if is_secret_header(name) else value for name, value in headers.items()}
+
+
+@lru_cache(maxsize=4)
+def _ring(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def key_ring() -> MultiFernet:
+    """The keys of `FIELD_ENCRYPTION_KEYS`: the first encrypts, all decrypt."""
+    return _ring(tuple(settings.FIELD_ENCRYPTION_KEYS))
+
+
+class EncryptedJSONField(_TextField):
+    """A JSON value stored as one Fernet token, so that a database dump shows nothing of it."""
+
+    def from_db_value(self, value: str | None, *_: object) -> Any:
+        """Decrypt what the database holds.
+
+        Raises:
+            cryptography.fernet.InvalidToken: none of `FIELD_ENCRYPTION_KEYS` opens it.
+        """
+        return None if value is None else json.loads(key_ring().decrypt(value.encode()))
+
+    def get_prep_value(self, value: Any) -> str | None:
+        """Encrypt with the first key."""
+        return None if value is None else key_ring().encrypt(json.dumps(value).encode()).decode()
