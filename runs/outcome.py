@@ -51,3 +51,5 @@ class Outcome:
     response_size_bytes: int | None = None
     timings: Timings = field(default_factory=Timings)
     remote_ip: str | None = None
+    # The worker had lost the right to send before a byte left: hand the ticket back instead of recording it.
+    withheld: bool = False
