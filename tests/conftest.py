@@ -1,0 +1,72 @@
+"""Fixtures that tests of every part share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+POSTGRES_ONLY = "needs PostgreSQL: row locks and several connections that write at once"
+SQLITE_ONLY = "is about SQLite's own way"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our markers."""
+    config.addinivalue_line("markers", f"postgres_only: {POSTGRES_ONLY}")
+    config.addinivalue_line("markers", f"sqlite_only: {SQLITE_ONLY}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what the database under test can't show."""
+    on_postgres = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+    unfit, reason = ("sqlite_only", SQLITE_ONLY) if on_postgres else ("postgres_only", POSTGRES_ONLY)
+    for item in items:
+        if item.get_closest_marker(unfit):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
+    """One test database per pytest-xdist worker; on SQLite a file, because real processes and threads share it."""
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    database = settings.DATABASES["default"]
+    name = f"test_{worker}_{Path(database['NAME']).name}"
+    on_file = database["ENGINE"].endswith("sqlite3")
+    database.setdefault("TEST", {})["NAME"] = str(Path(database["NAME"]).with_name(name)) if on_file else name
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Before the test database is dropped, end the sessions of processes that a test killed a moment ago."""
+    yield
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+
+@pytest.fixture
+def database_url(transactional_db: None) -> str:
+    """DATABASE_URL of the database that this test sees, for processes that it starts."""
+    address = urlsplit(os.environ["DATABASE_URL"])
+    query = f"?{address.query}" if address.query else ""
+    return f"{address.scheme}://{address.netloc}/{connection.settings_dict['NAME']}{query}"
+
+
+@pytest.fixture
+def other_connection(transactional_db: None) -> Iterator[psycopg.Connection[Any]]:
+    """A second connection to the test's PostgreSQL database, with transactions of its own: lock tests use it."""
+    with psycopg.connect(**connection.get_connection_params()) as second:
+        yield second
+        second.rollback()
