@@ -113,7 +113,9 @@ class Run(models.Model):
                 | (~Q(status=RunStatus.RUNNING) & Q(worker_id__isnull=True)),
             ),
             models.CheckConstraint(
-                name="run_schedule_unless_test", condition=Q(trigger=Trigger.TEST) | Q(schedule__isnull=False)
+                # The replay of a test call has no schedule either.
+                name="run_schedule_unless_test",
+                condition=Q(trigger__in=(Trigger.TEST, Trigger.REPLAY)) | Q(schedule__isnull=False),
             ),
         ]
 

@@ -47,6 +47,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         queryset = self.filter(status__in=WAITING).unblocked()
         return queryset.exclude(target_id__in=full_targets) if full_targets else queryset
 
+    def with_owners(self) -> RunQuerySet:
+        """Fetch schedule and target along, but for the target's bulky and encrypted columns."""
+        return self.select_related("schedule", "target").defer("target__headers", "target__body_template")
+
     def lock_ready(self, now: datetime, limit: int, full_targets: Collection[UUID] = ()) -> RunQuerySet:
         """Lock up to `limit` Runs whose attempt is due, longest waiting first, passing over locked ones.
 

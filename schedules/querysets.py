@@ -33,7 +33,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         `no_key`: a plain FOR UPDATE would block inserts of Runs that reference the row. SQLite has no row locks;
         there the IMMEDIATE transaction lets one writer in at a time.
         """
-        queryset = self.due(now).select_related("target")[:limit]
+        queryset = self.due(now)[:limit]
         if connections[self.db].features.has_select_for_update_skip_locked:
             return queryset.select_for_update(skip_locked=True, no_key=True, of=("self",))
         return queryset

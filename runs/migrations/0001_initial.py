@@ -165,7 +165,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('trigger', 'test'), ('schedule__isnull', False), _connector='OR'), name='run_schedule_unless_test'),
+            constraint=models.CheckConstraint(condition=models.Q(('trigger__in', ('test', 'replay')), ('schedule__isnull', False), _connector='OR'), name='run_schedule_unless_test'),
         ),
         migrations.AddConstraint(
             model_name='attempt',

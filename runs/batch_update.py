@@ -1,0 +1,78 @@
+"""One UPDATE for many rows, each with its own values: a batch is a round trip, not a loop of saves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import DataError, IntegrityError, connection, models, transaction
+
+Item = TypeVar("Item")
+
+
+def _cast(field: models.Field[Any, Any]) -> str:
+    # A cast to varchar(n) would cut a long value silently; as text the column itself refuses it.
+    kind = "text" if isinstance(field, models.CharField) else field.db_type(connection)
+    return f"%s::{kind}" if connection.vendor == "postgresql" else "%s"
+
+
+def update_rows(
+    model: type[models.Model],
+    *,
+    match: Sequence[str],
+    write: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    condition: str = "",
+) -> set[UUID]:
+    """Set the `write` fields of the rows whose `match` fields have the given values.
+
+    Args:
+        match: field names that identify a row and fence the write, the primary key among them.
+        rows: one sequence per row: the values of `match`, then those of `write`.
+        condition: a further SQL condition over the table's alias `t`.
+
+    Returns:
+        The primary keys of the rows that were written; a row that no longer matches is left alone.
+    """
+    if not rows:
+        return set()
+    fields = [model._meta.get_field(name) for name in (*match, *write)]
+    concrete = [field for field in fields if isinstance(field, models.Field)]
+    names = [connection.ops.quote_name(field.column) for field in concrete]
+    # The first row's casts give the columns of VALUES their types; both databases call them column1, column2 ...
+    first = f"({', '.join(_cast(field) for field in concrete)})"
+    rest = f", ({', '.join(['%s'] * len(concrete))})" * (len(rows) - 1)
+    columns = [f"v.column{number}" for number in range(1, len(names) + 1)]
+    pairs = list(zip(names, columns, strict=True))
+    assignments = ", ".join(f"{name} = {column}" for name, column in pairs[len(match) :])
+    conditions = " AND ".join(f"t.{name} = {column}" for name, column in pairs[: len(match)])
+    table = connection.ops.quote_name(model._meta.db_table)
+    extra = f" AND {condition}" if condition else ""
+    sql = (
+        f"UPDATE {table} AS t SET {assignments} FROM (VALUES {first}{rest}) AS v"  # noqa: S608 - names come from models
+        f" WHERE {conditions}{extra} RETURNING t.id"
+    )
+    values = [
+        field.get_db_prep_save(value, connection) for row in rows for field, value in zip(concrete, row, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return {key if isinstance(key, UUID) else UUID(key) for (key,) in cursor.fetchall()}
+
+
+def write_or_isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], object]) -> list[tuple[Item, Exception]]:
+    """Write all items at once; where the database refuses the batch, one by one.
+
+    Returns:
+        The items that the database refuses even alone, with the reason: one bad row never stops the others.
+    """
+    try:
+        with transaction.atomic():
+            write(items)
+    except (DataError, IntegrityError) as error:
+        if len(items) == 1:
+            return [(items[0], error)]
+    else:
+        return []
+    return [refused for item in items for refused in write_or_isolate([item], write)]

@@ -1,0 +1,146 @@
+"""Claim: take Runs whose attempt is due, and open an Attempt row for each, before anything is sent.
+
+The committed open Attempt is the ticket: no target ever sees a request that the database doesn't know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from runs.batch_update import write_or_isolate
+from runs.identity import attempt_id
+from runs.lifecycle import RunChange, apply_changes, claimed, ended, is_deleted
+from runs.models import Attempt, Run, RunStatus
+from runs.outcome import ErrorType, Outcome
+from runs.tickets import SeatKeeper, Ticket
+from targets.request_spec import RenderContext, RequestSpec, TemplateProblem, render_request
+from targets.request_template import request_template
+from targets.secrets import mask_headers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A Run about to be claimed: the step in its life, the Attempt to open, the ticket for the holder."""
+
+    change: RunChange
+    attempt: Attempt
+    ticket: Ticket
+
+
+def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ticket]:
+    """Claim as many due Runs as there are seats; the seats of the returned tickets are taken.
+
+    Runs of deleted targets and schedules are cancelled on the way.
+    """
+    free = seats.free()
+    if free <= 0:
+        return []
+    taken: list[Run] = []
+    won: list[Ticket] = []
+    try:
+        with transaction.atomic():
+            ready = Run.with_deleted.lock_ready(now, free, seats.full_targets()).select_related("schedule", "target")
+            for run in ready:
+                if is_deleted(run):
+                    _cancel_deleted(run, now=now)
+                elif seats.take(run.target_id, run.target.max_concurrency):
+                    taken.append(run)
+            won = _open_attempts([build_claim(run, worker_id=worker_id, now=now) for run in taken], now=now)
+    except BaseException:
+        won = []
+        raise
+    finally:
+        kept = {ticket.run_id for ticket in won}
+        for run in taken:
+            if run.id not in kept:
+                seats.give_back(run.target_id)
+    return won
+
+
+def build_claim(run: Run, *, worker_id: UUID, now: datetime) -> Claim:
+    """Render the request and prepare the rows of the Run's next attempt."""
+    change = claimed(run, worker_id=worker_id, now=now)
+    request = _render(run, change.attempt_count)
+    sent = isinstance(request, RequestSpec)
+    attempt = Attempt(
+        id=attempt_id(run.id),
+        run_id=run.id,
+        attempt_number=change.attempt_count,
+        token=change.token,
+        worker_id=worker_id,
+        request_url=request.url if sent else run.target.url,
+        request_method=run.target.method,
+        request_headers=mask_headers(request.headers) if sent else {},
+        request_body=None if not sent or request.body is None else request.body.decode("utf-8", "replace"),
+        started_at=now,
+        created_at=now,
+    )
+    ticket = Ticket(
+        run_id=run.id,
+        attempt_id=attempt.id,
+        attempt_number=change.attempt_count,
+        token=change.token,
+        target_id=run.target_id,
+        schedule_id=run.schedule_id,
+        due_at=run.next_attempt_at or now,
+        request=request,
+    )
+    return Claim(change=change, attempt=attempt, ticket=ticket)
+
+
+def _render(run: Run, attempt_number: int) -> RequestSpec | Outcome:
+    context = RenderContext(
+        run_id=run.id,
+        created_at=run.created_at,
+        scheduled_at=run.scheduled_at,
+        attempt_number=attempt_number,
+        schedule_id=run.schedule_id,
+        schedule_name=run.schedule.name if run.schedule else "",
+        target_name=run.target.name,
+    )
+    try:
+        return render_request(request_template(run.target), context)
+    except TemplateProblem as problem:
+        return Outcome(error_type=ErrorType.TEMPLATE, error_message=str(problem))
+    except Exception:
+        logger.exception("request can't be built", extra={"action": "render", "run_id": run.id})
+        return Outcome(
+            error_type=ErrorType.TEMPLATE,
+            error_message="The request can't be built from the target. Save the target again to see what is wrong.",
+        )
+
+
+def _open_attempts(claims: Sequence[Claim], *, now: datetime) -> list[Ticket]:
+    won: dict[UUID, Ticket] = {}
+
+    def write(batch: Sequence[Claim]) -> None:
+        # 1. Compare-and-swap on the token: where rows can't be locked, this decides who won.
+        changed = apply_changes([claim.change for claim in batch], now=now)
+        ours = [claim for claim in batch if claim.change.run.id in changed]
+        # 2. The open attempts, in the same transaction.
+        Attempt.objects.bulk_create([claim.attempt for claim in ours])
+        won.update({claim.ticket.run_id: claim.ticket for claim in ours})
+
+    for claim, error in write_or_isolate(claims, write):
+        won.pop(claim.ticket.run_id, None)
+        _fail_unclaimable(claim.change.run, error, now=now)
+    return list(won.values())
+
+
+def _fail_unclaimable(run: Run, error: Exception, *, now: datetime) -> None:
+    """A Run whose attempt the database refuses would come back at every tick: end it, and say so."""
+    logger.error("run can't be claimed: %s", type(error).__name__, extra={"action": "claim", "run_id": run.id})
+    message = "The attempt could not be stored. Save the target again to see what is wrong."
+    apply_changes([ended(run, RunStatus.CANCELLED, at=now, reason="unclaimable", message=message)], now=now)
+
+
+def _cancel_deleted(run: Run, *, now: datetime) -> None:
+    apply_changes([ended(run, RunStatus.CANCELLED, at=now, reason="deleted")], now=now)
