@@ -216,7 +216,7 @@ def _ipv6_literal(host: str) -> str:
         raise UrlProblem("An IPv6 address in a URL cannot have a zone id.")
     try:
         if host.endswith("]"):
-            return str(IPv6Address(host[1:-1]))
+            return str(_plain(IPv6Address(host[1:-1])))
     except ValueError:
         pass
     raise UrlProblem(f"{host[:80]!r} is not an IPv6 address in brackets, such as [2606:4700::1111].")

@@ -11,6 +11,8 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db import models
 
+from targets.errors import InvalidFields
+
 if TYPE_CHECKING:
     _TextField = models.TextField[Any, Any]
 else:
@@ -30,6 +32,22 @@ def is_secret_header(name: str) -> bool:
 def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with every secret value replaced by `MASK`."""
     return {name: MASK if is_secret_header(name) else value for name, value in headers.items()}
+
+
+def keep_masked(new_headers: Mapping[str, str], stored_headers: Mapping[str, str]) -> dict[str, str]:
+    """The new headers, with the stored value wherever a secret one came back as `MASK`.
+
+    Raises:
+        InvalidFields: for `headers`, where a masked value has no stored one of the same name (in any case).
+    """
+    stored = {name.lower(): value for name, value in stored_headers.items() if is_secret_header(name)}
+    kept = dict(new_headers)
+    for name, value in new_headers.items():
+        if value == MASK and is_secret_header(name):
+            if name.lower() not in stored:
+                raise InvalidFields({"headers": f"{name} has no stored value to keep. Send its real value."})
+            kept[name] = stored[name.lower()]
+    return kept
 
 
 @lru_cache(maxsize=4)
