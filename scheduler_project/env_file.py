@@ -20,7 +20,7 @@ from cryptography.fernet import Fernet
 BASE_DIR = Path(__file__).resolve().parent.parent
 GENERATED_KEYS = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS")
 NOTE = "# Generated once. Without FIELD_ENCRYPTION_KEYS, stored credentials can't be read any more: keep a copy.\n"
-EMPTY_VALUE = re.compile(r"^[ \t]*(export[ \t]+)?\w+[ \t]*=[ \t]*$", re.MULTILINE)
+EMPTY_KEY = re.compile(rf"^[ \t]*(export[ \t]+)?({'|'.join(GENERATED_KEYS)})[ \t]*=[ \t]*$", re.MULTILINE)
 
 
 def env_path() -> Path:
@@ -29,17 +29,17 @@ def env_path() -> Path:
 
 
 def load_env_file(path: Path | None = None) -> None:
-    """Put the file's values into the process environment, which wins where both have one; `NAME=` counts as absent.
+    """Put the file's values into the process environment, which wins where both have one.
 
     Raises:
         SystemExit: the file is there but can't be read; going on without it would silently use other keys.
     """
-    # An empty variable is no value: it neither hides the file's nor stops the generation of a key.
+    # An empty key is no key: it neither hides the file's nor stops the generation of one.
     for name in GENERATED_KEYS:
         if not os.environ.get(name, "").strip():
             os.environ.pop(name, None)
     text = _read(path or env_path())
-    environ.Env.read_env(io.StringIO(EMPTY_VALUE.sub("", text)), overwrite=False)
+    environ.Env.read_env(io.StringIO(EMPTY_KEY.sub("", text)), overwrite=False)
 
 
 def ensure_env_file(path: Path | None = None) -> None:

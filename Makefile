@@ -1,0 +1,94 @@
+# make run: start everything. make test: the whole gate. Only Python >= 3.11 and make are needed beforehand.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types checks schema schema-check tests fmt lock install install-dev
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+# pytest processes; two suit two cores.
+JOBS ?= 2
+COVERAGE_AT_LEAST ?= 90
+
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --no-input
+SCHEMA := docs/openapi.json
+# Settings for tools that load the project: nothing of the machine's own environment, nobody's .env.
+GATE_ENV := env -u DEBUG -u DATABASE_POOLED API_SCHEDULER_ENV_FILE=/dev/null DATABASE_URL=sqlite:///$(VENV)/gate.db \
+	SECRET_KEY=only-for-the-gate-and-long-enough-for-its-deployment-check-0123456789 \
+	FIELD_ENCRYPTION_KEYS=mO8eBzXUzBzDkq1hp3XzFq3Xg6lUuS1m8T7JfXbq1pY= PUBLIC_URL=https://scheduler.example.com
+MANAGE := $(GATE_ENV) $(VENV)/bin/python manage.py
+section = @printf '\n=== %s\n' "$(1)"
+
+help:
+	@echo "make run    start web and worker on http://127.0.0.1:$(PORT)/ (PORT=8001 for another port)"
+	@echo "make test   lint, types, checks, and the tests on PostgreSQL and on SQLite"
+	@echo "make lint   format and lint, without changing anything; make fmt changes"
+	@echo "make schema write the OpenAPI schema to $(SCHEMA)"
+	@echo "make lock   resolve requirements*.in into the hashed requirements*.txt"
+
+# exec: signals that make passes on reach Python itself.
+run: install
+	@PORT='$(PORT)' exec '$(VENV)/bin/python' manage.py quickstart --stop-with-parent
+
+test: lint types checks schema-check tests
+
+lint: install-dev
+	$(call section,Format)
+	$(VENV)/bin/ruff format --check .
+	$(call section,Lint)
+	$(VENV)/bin/ruff check .
+
+fmt: install-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: install-dev
+	$(call section,Types)
+	$(GATE_ENV) $(VENV)/bin/mypy .
+
+checks: install-dev
+	$(call section,Checks)
+	$(PIP) check
+	$(MANAGE) check --deploy --fail-level WARNING
+	$(MANAGE) makemigrations --check --dry-run
+
+schema: install-dev
+	$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
+
+schema-check: install-dev
+	$(call section,OpenAPI schema)
+	$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(VENV)/openapi.json
+	@cmp -s $(VENV)/openapi.json $(SCHEMA) || { diff -u $(SCHEMA) $(VENV)/openapi.json | head -n 40; \
+		echo "$(SCHEMA) is out of date: run make schema and commit it."; exit 1; }
+
+# SQLite first, PostgreSQL second and adding its coverage: the last lines are the result of the whole.
+tests: install-dev
+	$(call section,Tests on SQLite)
+	env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite -n $(JOBS) --cov --cov-report=
+	$(call section,Tests on PostgreSQL)
+	$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-append --cov-report=term \
+		--cov-fail-under=$(COVERAGE_AT_LEAST)
+
+# The installed lock is kept inside the environment: installing again only when it has changed.
+install: $(VENV)/bin/python
+	@cmp -s requirements.txt $(VENV)/run.lock || cmp -s requirements-dev.txt $(VENV)/dev.lock || { \
+		echo "Installing requirements.txt into $(VENV) ..."; \
+		$(PIP) install --quiet --require-hashes -r requirements.txt && cp requirements.txt $(VENV)/run.lock; }
+
+install-dev: $(VENV)/bin/python
+	@cmp -s requirements-dev.txt $(VENV)/dev.lock || { \
+		echo "Installing requirements-dev.txt into $(VENV) ..."; \
+		$(PIP) install --quiet --require-hashes -r requirements-dev.txt && cp requirements-dev.txt $(VENV)/dev.lock; }
+
+$(VENV)/bin/python:
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; name it, as in: make run PYTHON=python3.12"; exit 1; }
+	@'$(PYTHON)' -m venv '$(VENV)' || { rm -rf '$(VENV)'; \
+		echo "Python can't make a virtual environment here (on Debian: apt install python3-venv)."; exit 1; }
+
+# In a throw-away environment: the tool that resolves is no part of what it resolves.
+lock:
+	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && '$(PYTHON)' -m venv "$$tool" \
+		&& "$$tool/bin/pip" install --quiet uv \
+		&& for name in requirements requirements-dev; do \
+			"$$tool/bin/uv" pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+				--python-version 3.11 --universal --custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; done
