@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import environ
+from cryptography.fernet import Fernet
+
+from targets.egress import UrlProblem, normal_host
 
 ENGINES = {
     "sqlite": "django.db.backends.sqlite3",
@@ -83,6 +86,32 @@ def read_networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Netwo
         except ValueError:
             refuse(name, item, "must be a comma-separated list of addresses or CIDR blocks, such as 10.0.0.0/8")
     return networks
+
+
+def read_hosts(name: str) -> list[str]:
+    """Comma-separated host names or addresses, in the spelling in which URLs are judged."""
+    hosts = []
+    for item in read_list(name):
+        try:
+            hosts.append(normal_host(f"[{item}]" if ":" in item and not item.startswith("[") else item))
+        except UrlProblem:
+            refuse(name, item, "must be a comma-separated list of host names, such as db.internal,localhost")
+    return hosts
+
+
+def read_fernet_keys(name: str) -> list[str]:
+    """Comma-separated Fernet keys, at least one; a key itself is never shown."""
+    keys = read_list(name, read_text(name))
+    for place, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            refuse(
+                name, "", f"key {place} of {len(keys)} must be a Fernet key: 32 bytes in URL-safe base64, 44 characters"
+            )
+    if not keys:
+        refuse(name, "", "must have at least one key")
+    return keys
 
 
 def read_ports(name: str) -> list[int]:

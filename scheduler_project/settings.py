@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from scheduler_project.env import (
     read_bool,
     read_database,
+    read_fernet_keys,
+    read_hosts,
     read_integer,
     read_list,
     read_networks,
@@ -25,7 +27,7 @@ load_env_file()
 # --- Keys and addresses -------------------------------------------------------------------------------------
 DEBUG = read_bool("DEBUG", default=False)
 SECRET_KEY = read_text("SECRET_KEY")
-FIELD_ENCRYPTION_KEYS = read_list("FIELD_ENCRYPTION_KEYS", read_text("FIELD_ENCRYPTION_KEYS"))
+FIELD_ENCRYPTION_KEYS = read_fernet_keys("FIELD_ENCRYPTION_KEYS")
 PUBLIC_URL = read_public_url("PUBLIC_URL", "http://127.0.0.1:8000")
 _PUBLIC = urlsplit(PUBLIC_URL)
 ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", f"{_PUBLIC.hostname},localhost,127.0.0.1,[::1]")
@@ -46,7 +48,7 @@ if WORKER_LEASE_SECONDS < 4 * WORKER_POLL_SECONDS:
     refuse("WORKER_LEASE_SECONDS", f"{WORKER_LEASE_SECONDS:g}", "must be at least 4 times WORKER_POLL_SECONDS")
 EGRESS_ALLOW_CIDRS = read_networks("EGRESS_ALLOW_CIDRS")
 EGRESS_DENY_CIDRS = read_networks("EGRESS_DENY_CIDRS")
-EGRESS_ALLOW_HOSTS = [host.lower().rstrip(".") for host in read_list("EGRESS_ALLOW_HOSTS")]
+EGRESS_ALLOW_HOSTS = read_hosts("EGRESS_ALLOW_HOSTS")
 EGRESS_ALLOW_PORTS = read_ports("EGRESS_ALLOW_PORTS")
 API_THROTTLE = read_rate("API_THROTTLE", "1200/min")
 
