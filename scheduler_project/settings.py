@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import django_stubs_ext
+
 from scheduler_project.env import (
     read_bool,
     read_database,
@@ -22,6 +24,8 @@ from scheduler_project.env import (
 )
 from scheduler_project.env_file import BASE_DIR, load_env_file
 
+# Lets Django's classes be subscripted (ModelAdmin[Target]), as mypy wants it.
+django_stubs_ext.monkeypatch()
 load_env_file()
 
 # --- Keys and addresses -------------------------------------------------------------------------------------
