@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import environ
+import psycopg
 from cryptography.fernet import Fernet
+from psycopg import conninfo
 
 from targets.egress import UrlProblem, normal_host
 
@@ -150,7 +152,7 @@ def read_public_url(name: str, default: str) -> str:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
-    if not valid or parts.path or parts.query or parts.username:
+    if not valid or parts.path or parts.query or parts.fragment or parts.username:
         refuse(name, value, "must be an absolute URL without a path, such as https://scheduler.example.com")
     return value
 
@@ -170,6 +172,8 @@ def read_database(name: str, default: str, *, base_dir: Path) -> dict[str, Any]:
         path = urlsplit(f"sqlite://{rest}").path.removeprefix("/")
         if not path or path == MEMORY:
             refuse(name, value, "must name a file (sqlite:///scheduler.db): web and worker share it")
+        if not (base_dir / path).parent.is_dir():
+            refuse(name, value, f"the folder {(base_dir / path).parent} doesn't exist; create it")
         return {"ENGINE": ENGINES[kind], "NAME": str(base_dir / path)}
     try:
         config = dict(environ.Env.db_url_config(f"postgres://{rest}"))
@@ -177,6 +181,10 @@ def read_database(name: str, default: str, *, base_dir: Path) -> dict[str, Any]:
         refuse(name, f"{scheme}://...", remedy)
     if not config.get("NAME"):
         refuse(name, f"{scheme}://...", remedy)
-    # django-environ leaves query values as strings inside OPTIONS; libpq takes those, Django's own keys it doesn't.
+    # django-environ would leave Django's own options as strings there ("pool": "true" crashes): libpq's only.
     config["OPTIONS"] = dict(parse_qsl(urlsplit(f"postgres://{rest}").query))
+    try:
+        conninfo.make_conninfo("", **config["OPTIONS"])
+    except psycopg.ProgrammingError:
+        refuse(name, f"{scheme}://...", "only libpq's parameters may follow the ?, such as sslmode=require")
     return {**config, "ENGINE": ENGINES[kind]}
