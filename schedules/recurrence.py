@@ -1,0 +1,154 @@
+"""When a schedule is due: pure time arithmetic over a `Timing`. No database, no settings, no clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from uuid import UUID
+
+from schedules.cron import CronFire, cron_fires, parse_cron
+from schedules.cron_syntax import InvalidCron
+from schedules.describe import describe
+from schedules.timing import Timing
+from schedules.zones import exists, find_zone, is_repeated, next_offset_change
+
+__all__ = [
+    "Fire",
+    "InvalidCron",
+    "Timing",
+    "check_cron",
+    "describe",
+    "fires",
+    "jitter_offset",
+    "next_fire",
+    "shortest_gap",
+    "upcoming",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_YEAR = timedelta(days=400)
+_LOOK_AT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """One upcoming fire: the nominal time in UTC and in the schedule's zone, and what a clock change did to it."""
+
+    at: datetime
+    local: datetime
+    note: str
+
+
+def next_fire(timing: Timing, after: datetime) -> datetime | None:
+    """The first nominal time strictly later than `after` (aware) inside the schedule's window; UTC, None at the end."""
+    return next(fires(timing, after), None)
+
+
+def fires(timing: Timing, after: datetime) -> Iterator[datetime]:
+    """All nominal times strictly later than `after` (aware) inside the window, in order, UTC."""
+    for fire in _occurrences(timing, after):
+        yield fire.at
+
+
+def upcoming(timing: Timing, after: datetime, count: int) -> list[Fire]:
+    """The next `count` fires strictly later than `after`, in local time too, with notes on clock changes."""
+    zone = find_zone(timing.timezone)
+    return [
+        Fire(fire.at, fire.at.astimezone(zone), _note(fire, timing))
+        for fire in islice(_occurrences(timing, after), count)
+    ]
+
+
+def _occurrences(timing: Timing, after: datetime) -> Iterator[CronFire]:
+    for fire in _endless(timing, after):
+        if timing.expires_at is not None and fire.at > timing.expires_at:
+            return
+        yield fire
+
+
+def _endless(timing: Timing, after: datetime) -> Iterator[CronFire]:
+    """Fires of any type, without the end of the window. Those that are no cron name no wall clock: `at` stands in."""
+    if timing.cron_expression is not None:
+        # Cron may fire at the very start. Nothing fires before 1970: run ids count milliseconds from there.
+        after = max(after, max(timing.started_at, _EPOCH) - _MICROSECOND)
+        yield from cron_fires(timing.cron_expression, timing.timezone, after)
+    elif timing.interval_seconds is not None:
+        yield from (CronFire(at, at) for at in _grid(timing.started_at, timing.interval_seconds, after))
+    elif timing.run_at is not None and timing.run_at > after:
+        at = timing.run_at.astimezone(UTC)
+        yield CronFire(at, at)
+
+
+def _grid(started_at: datetime, interval_seconds: int, after: datetime) -> Iterator[datetime]:
+    """`started_at + k * interval` for k >= 1. Each is computed from the start, so nothing adds up to a drift."""
+    start, step = started_at.astimezone(UTC), timedelta(seconds=interval_seconds)
+    number = max((after - start) // step + 1, 1)
+    while True:
+        try:
+            at = start + number * step
+        except OverflowError:
+            return  # beyond year 9999
+        yield at
+        number += 1
+
+
+def _note(fire: CronFire, timing: Timing) -> str:
+    """What a clock change does to a cron fire, in words; empty for most."""
+    if timing.cron_expression is None:
+        return ""
+    zone = find_zone(timing.timezone)
+    local = fire.at.astimezone(zone)
+    if fire.dropped is not None:
+        return f"clocks go forward: {fire.dropped:%H:%M} does not exist on {fire.dropped:%Y-%m-%d} and is left out"
+    if not exists(fire.wall, zone):
+        return f"{fire.wall:%H:%M} does not exist on this day: runs at {local:%H:%M}"
+    if not is_repeated(fire.wall, zone):
+        return ""
+    if parse_cron(timing.cron_expression).fixed:
+        return f"{fire.wall:%H:%M} occurs twice on this day: runs at the first one"
+    return f"{fire.wall:%H:%M} occurs twice on this day: this is the {'second' if local.fold else 'first'} one"
+
+
+def shortest_gap(timing: Timing, after: datetime) -> timedelta | None:
+    """The shortest time between two fires later than `after`, None where fewer than two are left.
+
+    For cron, over the next 400 fires and those around the clock changes of the next 400 days, where gaps shrink.
+    """
+    if timing.interval_seconds is not None:
+        two = list(islice(fires(timing, after), 2))
+        return two[1] - two[0] if len(two) == 2 else None
+    gaps = [
+        later - earlier
+        for start in (after, *_before_clock_changes(timing, after))
+        for earlier, later in pairwise(islice(fires(timing, start), _LOOK_AT))
+    ]
+    return min(gaps, default=None)
+
+
+def _before_clock_changes(timing: Timing, after: datetime) -> Iterator[datetime]:
+    zone = find_zone(timing.timezone)
+    end = min(after, datetime.max.replace(tzinfo=UTC) - _YEAR) + _YEAR
+    while (change := next_offset_change(zone, after, end)) is not None:
+        yield change - _DAY
+        after = change
+
+
+def check_cron(expression: str, timezone: str, now: datetime) -> None:
+    """Raise InvalidCron, with one sentence for the user, unless `expression` is accepted and fires after `now`."""
+    parse_cron(expression)
+    if next(cron_fires(expression, timezone, now), None) is None:
+        raise InvalidCron(f"The cron expression '{expression.strip()}' never fires: no date or time matches it.")
+
+
+def jitter_offset(schedule_id: UUID, jitter_seconds: int) -> timedelta:
+    """How much later than its nominal times a schedule starts: 0 to `jitter_seconds`, whole milliseconds.
+
+    A hash of the id, so that it is the same on all workers and for all times, and schedules spread evenly.
+    """
+    digest = hashlib.sha256(b"jitter" + schedule_id.bytes).digest()
+    return timedelta(milliseconds=int.from_bytes(digest[:8]) % (jitter_seconds * 1000 + 1))
