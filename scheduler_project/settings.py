@@ -23,6 +23,13 @@ from scheduler_project.env import (
     refuse,
 )
 from scheduler_project.env_file import BASE_DIR, load_env_file
+from scheduler_project.logs import logging_config
+from scheduler_project.rest_settings import (  # noqa: F401 - settings of other packages, kept in one place
+    CACHES,
+    DATA_UPLOAD_MAX_MEMORY_SIZE,
+    REST_FRAMEWORK,
+    SPECTACULAR_SETTINGS,
+)
 
 # Lets Django's classes be subscripted (ModelAdmin[Target]), as mypy wants it.
 django_stubs_ext.monkeypatch()
@@ -141,6 +148,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+LOGGING = logging_config()
 LOGIN_URL = "admin:login"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = SCHEDULER_TIME_ZONE

@@ -1,0 +1,150 @@
+"""What drf-spectacular can't see by itself: keys, problems, and the headers that every operation has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+from scheduler_project.problems import MEDIA_TYPE
+
+Json = dict[str, Any]
+PROBLEM_SCHEMA: Json = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "errors"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "examples": ["about:blank"]},
+        "title": {"type": "string", "description": "The status in words."},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "This occurrence, for people."},
+        "errors": {
+            "type": "array",
+            "description": "Every wrong place of the request; empty where none is to blame.",
+            "items": {"$ref": "#/components/schemas/ProblemError"},
+        },
+    },
+}
+PROBLEM_ERROR_SCHEMA: Json = {
+    "type": "object",
+    "required": ["pointer", "code", "detail"],
+    "properties": {
+        "pointer": {
+            "type": "string",
+            "description": "A JSON pointer into the body (`/interval_seconds`), a query parameter (`?limit`), or a "
+            "header (`If-Match:`); empty for the body as a whole.",
+        },
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "detail": {"type": "string", "description": "For people."},
+    },
+}
+DESCRIPTIONS = {
+    400: "The body is not JSON.",
+    401: "No valid API key and no session.",
+    403: "The key or user lacks the scope.",
+    404: "There is no such thing.",
+    406: "Accept excludes JSON.",
+    409: "Its state doesn't allow this, or the first request with this Idempotency-Key is still in flight.",
+    412: "If-Match names another version.",
+    413: "The body is too large or too deep.",
+    415: "The body is not application/json.",
+    422: "The body, a query parameter or a header has unacceptable values.",
+    429: "Too many requests.",
+    503: "The database is not available.",
+}
+WITH_RETRY_AFTER = {429, 503}
+
+
+class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Tells drf-spectacular what `BearerKeyAuthentication` is."""
+
+    target_class = "access.authentication.BearerKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> Json:
+        """An HTTP bearer scheme."""
+        return {"type": "http", "scheme": "bearer", "description": "An API key, made by manage.py create_api_key."}
+
+
+def only_the_api(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
+    """Preprocessing hook: leave out what is outside /api/v1."""
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/v1/")]
+
+
+def add_problems(result: Json, **kwargs: Any) -> Json:
+    """Postprocessing hook: the problems that each operation can answer."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(Problem=PROBLEM_SCHEMA, ProblemError=PROBLEM_ERROR_SCHEMA)
+    for method, path, operation in _operations(result):
+        for status in _problems_of(method, path, operation):
+            operation["responses"].setdefault(str(status), _problem_response(status))
+    return result
+
+
+def add_headers(result: Json, **kwargs: Any) -> Json:
+    """Postprocessing hook: Idempotency-Key, If-Match and ETag."""
+    for method, path, operation in _operations(result):
+        parameters = operation.setdefault("parameters", [])
+        if method == "post":
+            parameters.append(_header_parameter("Idempotency-Key", _IDEMPOTENCY_KEY, maximum=255))
+        if method in ("patch", "delete"):
+            parameters.append(_header_parameter("If-Match", "An ETag, or *: only if it still is that version."))
+        for status, response in operation["responses"].items():
+            if status in ("200", "201") and _has_etag(method, path):
+                response.setdefault("headers", {})["ETag"] = _ETAG
+    return result
+
+
+_IDEMPOTENCY_KEY = "Sent again within 24 hours, the same request acts once and is answered the same."
+_ETAG = {"description": "The version of the user-written fields.", "schema": {"type": "string"}}
+
+
+def _operations(result: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in result.get("paths", {}).items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def _problems_of(method: str, path: str, operation: Json) -> list[int]:
+    guarded = {} not in operation.get("security", [{}])
+    statuses = {401, 403, 429} if guarded else set()
+    statuses |= {406, 503}
+    if "{" in path:
+        statuses.add(404)
+    if operation.get("parameters") or method in ("post", "patch"):
+        statuses.add(422)
+    if "requestBody" in operation:
+        statuses |= {400, 413, 415}
+    if method == "post":
+        statuses.add(409)
+    if method in ("patch", "delete"):
+        statuses.add(412)
+    return sorted(statuses)
+
+
+def _problem_response(status: int) -> Json:
+    response: Json = {
+        "description": DESCRIPTIONS[status],
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status in WITH_RETRY_AFTER:
+        seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        response["headers"] = {"Retry-After": seconds}
+    return response
+
+
+def _header_parameter(name: str, description: str, maximum: int | None = None) -> Json:
+    schema: Json = {"type": "string"}
+    if maximum is not None:
+        schema.update(minLength=1, maxLength=maximum)
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+def _has_etag(method: str, path: str) -> bool:
+    """Targets and schedules, one at a time: what people write has versions."""
+    collection = path.removeprefix("/api/v1/").partition("/")
+    if collection[0] not in ("targets", "schedules"):
+        return False
+    return (method == "post" and not collection[2]) or (method in ("get", "patch") and collection[2] == "{id}")
