@@ -1,0 +1,127 @@
+"""`manage.py runscheduler`: the worker."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
+
+from runs.maintenance import purge_deleted
+from runs.rollups import fold_old_minutes
+from targets.egress_settings import egress_policy
+from worker.chores import Chore
+from worker.config import RunMode, worker_config
+from worker.executor import Executor
+from worker.loop import Worker
+from worker.models import WorkerProcess
+from worker.supervisor import Supervisor, watch_parent
+
+MOST_SEATS = 2000
+MOST_PROCESSES = 128
+USAGE = 2
+# Small enough that no tick waits long for a batch.
+PURGE_BATCH = 100
+
+
+def chores() -> list[Chore]:
+    """What workers do besides making calls."""
+    return [
+        Chore("purge_deleted", lambda *, now: purge_deleted(now=now, limit=PURGE_BATCH)),
+        Chore("fold_old_minutes", fold_old_minutes),
+    ]
+
+
+class Command(BaseCommand):
+    """Run one worker process, or several under a parent."""
+
+    help = "Enqueue due schedules, make their calls and record the results, until a signal comes."
+    # The web's checks (URLs, templates, admin) would cost every worker a second of start-up.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """All of it optional; values are checked in `handle`, for errors in one line."""
+        parser.add_argument("--processes", metavar="N", help="worker processes, each with its own seats (default: 1)")
+        parser.add_argument(
+            "--concurrency", metavar="N", help="seats per process: calls at once (default: MAX_CONCURRENT_JOBS)"
+        )
+        parser.add_argument("--once", action="store_true", help="one tick and the calls that it starts, then end")
+        parser.add_argument(
+            "--drain", action="store_true", help="go on until nothing is due, ready or in flight, then end"
+        )
+        parser.add_argument(
+            "--metrics-port", metavar="P", help="serve this process's metrics on 127.0.0.1:P (P+i for the i-th process)"
+        )
+        parser.add_argument("--parent-pid", type=int, help=argparse.SUPPRESS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Check the options, then become the worker or the parent of several."""
+        if options["once"] and options["drain"]:
+            raise CommandError("Give --once or --drain, not both.", returncode=USAGE)
+        processes = _whole_number("--processes", options["processes"], high=MOST_PROCESSES)
+        seats = _whole_number("--concurrency", options["concurrency"], high=MOST_SEATS)
+        port = _whole_number("--metrics-port", options["metrics_port"], high=65536 - (processes or 1))
+        mode = RunMode.ONCE if options["once"] else RunMode.DRAIN if options["drain"] else RunMode.FOREVER
+        if processes is None:
+            code = _work(seats=seats, mode=mode, port=port, parent_pid=options["parent_pid"])
+        else:
+            commands = [_child_command(number, seats=seats, mode=mode, port=port) for number in range(processes)]
+            code = Supervisor(commands, restart=mode is RunMode.FOREVER).run()
+        if code:
+            sys.exit(code)
+
+
+def _whole_number(option: str, value: object, *, high: int) -> int | None:
+    if value is None:
+        return None
+    text = str(value)
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= high:
+        raise CommandError(f"{option} must be a whole number from 1 to {high}, not {text!r}.", returncode=USAGE)
+    return int(text)
+
+
+def _child_command(number: int, *, seats: int | None, mode: RunMode, port: int | None) -> list[str]:
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "runscheduler", f"--parent-pid={os.getpid()}"]
+    if seats is not None:
+        command.append(f"--concurrency={seats}")
+    if mode is not RunMode.FOREVER:
+        command.append(f"--{mode}")
+    if port is not None:
+        command.append(f"--metrics-port={port + number}")
+    return command
+
+
+def _work(*, seats: int | None, mode: RunMode, port: int | None, parent_pid: int | None) -> int:
+    _refuse_empty_database()
+    config = worker_config(seats=seats, mode=mode)
+    executor = Executor(egress_policy(), config.seats)
+    worker = Worker(config, executor=executor, chores=chores())
+    worker.stop.install()
+    if parent_pid is not None:
+        watch_parent(parent_pid, worker.stop.request)
+    if port is not None:
+        try:
+            worker.metrics.serve(port)
+        except OSError as error:
+            raise CommandError(f"--metrics-port {port} can't be used: {error.strerror}. Choose another.") from error
+    code = worker.run()
+    executor.close()
+    if worker.pool.in_flight():
+        # Threads that still wait for an answer must not hold the exit up.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _refuse_empty_database() -> None:
+    """A database without our tables is a forgotten step; one that is away is waited for."""
+    try:
+        tables = connection.introspection.table_names()
+    except OperationalError:
+        return
+    if WorkerProcess._meta.db_table not in tables:
+        raise CommandError("The database has no tables yet. Run `python manage.py migrate` first.")
