@@ -1,0 +1,239 @@
+"""HTTP connections that are opened by the dialer, bounded in what they read, and kept for a moment after use."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, IncompleteRead, LineTooLong
+from typing import Any
+
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
+from urllib3.util.retry import Retry
+
+from worker.call import Call, Phase
+from worker.dial import Dialer
+from worker.failures import classify
+
+# All lines before the body, interim responses included. http.client alone would take 100 lines of 64 KB.
+MAX_HEAD_BYTES = 262_144
+# Short, so that a server's own limit (2 s and more) does not close a connection at the moment when it is used again.
+IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a connection may be used for. `host` and `port` are those of the URL."""
+
+    scheme: str
+    host: str
+    port: int
+    verify_tls: bool
+
+
+class _HeadReader:
+    """Stands in for the socket's reader until the head is complete; runs out after MAX_HEAD_BYTES.
+
+    http.client takes the end of the connection for the end of the head: here a head that breaks off is an error.
+    """
+
+    def __init__(self, reader: io.BufferedIOBase) -> None:
+        self._reader = reader
+        self._room = MAX_HEAD_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        line = self._reader.readline(limit)
+        begun = self._room < MAX_HEAD_BYTES
+        self._room -= len(line)
+        if self._room < 0 or len(line) == limit:
+            raise LineTooLong("response head")
+        if not line.endswith(b"\n") and (line or begun):
+            raise IncompleteRead(line)
+        return line
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class BoundedResponse(http.client.HTTPResponse):
+    """A response with a bounded head, whose interim answers (1xx) are skipped, and strict about chunk sizes."""
+
+    def begin(self) -> None:
+        """Read the head of the final response."""
+        reader = self.fp
+        self.fp = _HeadReader(reader)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            # None where http.client has closed it.
+            if self.fp is not None:
+                self.fp = reader
+
+    def _read_status(self) -> tuple[str, int, str]:
+        # http.client skips 100 only; 102, 103 and whatever comes are interim as well (RFC 9110, section 15.2).
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == 101:
+                raise HTTPException
+            if not 102 <= status <= 199:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError
+        return size
+
+
+class GuardedConnection(HTTPConnection):
+    """A connection that only the dialer opens and that asks before it sends."""
+
+    response_class = BoundedResponse
+    tls = False
+
+    def __init__(self, dialer: Dialer, host: str, port: int) -> None:
+        """Not connected yet. `call` must be set before use."""
+        super().__init__(host, port)
+        self._dialer = dialer
+        self._remote_ip: str | None = None
+        self.call: Call
+        self.idle_since = 0.0
+
+    def connect(self) -> None:
+        """Connect for the current call."""
+        self.sock = self._dialer.open(self.call, self.host, self.port, tls=self.tls)
+        self._remote_ip = self.call.remote_ip
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Connect where needed, ask, and send."""
+        call = self.call
+        if self.sock is None:
+            self.connect()
+        else:
+            call.remote_ip = self._remote_ip
+            call.guard(self.sock, call.deadline)
+        call.ask_to_send()
+        try:
+            super().request(*args, **options)
+        except (BrokenPipeError, ConnectionResetError):
+            # The target may have answered before it took in the whole request: urllib3 goes on to read that.
+            raise
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        """Wait for the head of the response."""
+        self.call.phase = Phase.WAIT
+        try:
+            response = super().getresponse()
+        except (OSError, HTTPException, HTTPError) as error:
+            raise self._failure(error) from error
+        self.call.answered = time.monotonic()
+        return response
+
+    def _failure(self, error: Exception) -> Exception:
+        self.call.unguard()
+        return classify(error, self.call)
+
+
+class GuardedTLSConnection(GuardedConnection):
+    """The same over TLS."""
+
+    default_port = 443  # type: ignore[misc]
+    tls = True
+
+
+class IdleConnections:
+    """Connections between two calls, a bounded number for a short time, shared by all threads."""
+
+    def __init__(self, limit: int) -> None:
+        """At most `limit` connections are kept."""
+        self._limit = limit
+        self._lock = threading.Lock()
+        # Oldest first.
+        self._kept: OrderedDict[GuardedConnection, Origin] = OrderedDict()
+        self._by_origin: dict[Origin, list[GuardedConnection]] = {}
+        self._closed = False
+
+    def take(self, origin: Origin) -> GuardedConnection | None:
+        """A connection to `origin` that has been silent since it was put here, or None."""
+        while True:
+            with self._lock:
+                waiting = self._by_origin.get(origin)
+                if not waiting:
+                    return None
+                connection = waiting[-1]
+                self._drop(connection)
+            fresh = time.monotonic() - connection.idle_since <= IDLE_SECONDS
+            # Anything to read, the end included, means that the target is done with it.
+            if fresh and connection.is_connected:
+                return connection
+            connection.close()
+
+    def put(self, origin: Origin, connection: GuardedConnection) -> None:
+        """Keep `connection` for the next call to `origin`; close those that nobody came for."""
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            self._kept[connection] = origin
+            self._by_origin.setdefault(origin, []).append(connection)
+            stale = [] if not self._closed else list(self._kept)
+            for kept in self._kept:
+                if len(self._kept) - len(stale) <= self._limit and kept.idle_since + IDLE_SECONDS > time.monotonic():
+                    break
+                stale.append(kept)
+            for kept in stale:
+                self._drop(kept)
+        for kept in stale:
+            kept.close()
+
+    def close(self) -> None:
+        """Close all of them, and from now on keep none."""
+        with self._lock:
+            self._closed = True
+            kept = list(self._kept)
+            self._kept.clear()
+            self._by_origin.clear()
+        for connection in kept:
+            connection.close()
+
+    def _drop(self, connection: GuardedConnection) -> None:
+        origin = self._kept.pop(connection)
+        waiting = self._by_origin[origin]
+        waiting.remove(connection)
+        if not waiting:
+            del self._by_origin[origin]
+
+
+class CallPool(HTTPConnectionPool):
+    """What urllib3 asks for a connection: serves one request of one call."""
+
+    def __init__(self, call: Call, origin: Origin, idle: IdleConnections, new: Callable[[], GuardedConnection]) -> None:
+        """`new` makes an unconnected connection to `origin`."""
+        super().__init__(origin.host, origin.port, retries=Retry(0, read=False))
+        self._call = call
+        self._origin = origin
+        self._idle = idle
+        self._make = new
+
+    def _get_conn(self, timeout: float | None = None) -> GuardedConnection:
+        connection = self._idle.take(self._origin) or self._make()
+        connection.call = self._call
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        # Let go of it first: this call's deadline must not end the next call's response.
+        self._call.unguard()
+        if conn is None or conn.is_closed:
+            return
+        if self._call.expired:
+            conn.close()
+        else:
+            self._idle.put(self._origin, conn)

@@ -1,0 +1,60 @@
+"""From a response's bytes to text that any database and page can hold."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Mapping
+
+MAX_BODY_BYTES = 102_400
+MAX_HEADERS = 100
+MAX_HEADER_CHARS = 8192
+MAX_HEADERS_CHARS = 65_536
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.ASCII | re.IGNORECASE)
+# Codecs that are no charset of any page: they run code-like escapes, or take long over hostile input.
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"})
+
+
+def printable(text: str) -> str:
+    """`text` with every control character but the tab replaced by U+FFFD."""
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def stored_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers that are kept: at most 100, 8 KB each, 64 KB together; duplicates are expected to be joined."""
+    kept: dict[str, str] = {}
+    room = MAX_HEADERS_CHARS
+    for name, value in items:
+        name, value = printable(name)[:MAX_HEADER_CHARS], printable(value)[:MAX_HEADER_CHARS]  # noqa: PLW2901
+        room -= len(name) + len(value)
+        if room < 0 or len(kept) == MAX_HEADERS:
+            break
+        kept[name] = value
+    return kept
+
+
+def charset_of(headers: Mapping[str, str]) -> str:
+    """The charset of Content-Type where Python can decode it, else UTF-8."""
+    match = _CHARSET.search(headers.get("content-type", "")[:1000])
+    try:
+        name = codecs.lookup(match[1] if match else "utf-8").name
+        b"".decode(name)
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if name in _NO_CHARSETS else name
+
+
+def stored_text(data: bytes, charset: str, *, truncated: bool) -> tuple[str, bool]:
+    """The body as text of at most 102,400 bytes of UTF-8, and whether anything is missing from it.
+
+    What does not decode, and what a database can't store, is U+FFFD. A character cut in half at the end is left out.
+    """
+    decoder = codecs.getincrementaldecoder(charset)("replace")
+    text = _UNSTORABLE.sub("\ufffd", decoder.decode(data, not truncated))
+    encoded = text.encode()
+    if len(encoded) <= MAX_BODY_BYTES:
+        return text, truncated
+    return encoded[:MAX_BODY_BYTES].decode(errors="ignore"), True
