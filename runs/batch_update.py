@@ -37,9 +37,9 @@ def update_rows(
     """
     if not rows:
         return set()
-    fields = [model._meta.get_field(name) for name in (*match, *write)]
-    concrete = [field for field in fields if isinstance(field, models.Field)]
-    names = [connection.ops.quote_name(field.column) for field in concrete]
+    by_name = {field.name: field for field in model._meta.concrete_fields}
+    concrete = [by_name[name] for name in (*match, *write)]
+    names = [connection.ops.quote_name(str(field.column)) for field in concrete]
     # The first row's casts give the columns of VALUES their types; both databases call them column1, column2 ...
     first = f"({', '.join(_cast(field) for field in concrete)})"
     rest = f", ({', '.join(['%s'] * len(concrete))})" * (len(rows) - 1)
@@ -51,7 +51,7 @@ def update_rows(
     extra = f" AND {condition}" if condition else ""
     sql = (
         f"UPDATE {table} AS t SET {assignments} FROM (VALUES {first}{rest}) AS v"  # noqa: S608 - names come from models
-        f" WHERE {conditions}{extra} RETURNING t.id"
+        f" WHERE {conditions}{extra} RETURNING id"
     )
     values = [
         field.get_db_prep_save(value, connection) for row in rows for field, value in zip(concrete, row, strict=True)

@@ -69,17 +69,17 @@ def build_claim(run: Run, *, worker_id: UUID, now: datetime) -> Claim:
     """Render the request and prepare the rows of the Run's next attempt."""
     change = claimed(run, worker_id=worker_id, now=now)
     request = _render(run, change.attempt_count)
-    sent = isinstance(request, RequestSpec)
+    spec = request if isinstance(request, RequestSpec) else None
     attempt = Attempt(
         id=attempt_id(run.id),
         run_id=run.id,
         attempt_number=change.attempt_count,
         token=change.token,
         worker_id=worker_id,
-        request_url=request.url if sent else run.target.url,
+        request_url=spec.url if spec else run.target.url,
         request_method=run.target.method,
-        request_headers=mask_headers(request.headers) if sent else {},
-        request_body=None if not sent or request.body is None else request.body.decode("utf-8", "replace"),
+        request_headers=mask_headers(spec.headers) if spec else {},
+        request_body=spec.body.decode("utf-8", "replace") if spec and spec.body is not None else None,
         started_at=now,
         created_at=now,
     )

@@ -83,8 +83,8 @@ def enqueue_due(now: datetime, *, poll_seconds: float, limit: int = 100) -> int:
             else:
                 planned.append((schedule, plan))
         fresh = _without_existing(planned, now=now)
-        for item, error in write_or_isolate(fresh, lambda items: _write(items, now=now)):
-            _hold(item.schedule, error, now=now)
+        for item, refusal in write_or_isolate(fresh, lambda items: _write(items, now=now)):
+            _hold(item.schedule, refusal, now=now)
         return len(schedules)
 
 
@@ -127,8 +127,8 @@ def _new_runs(schedule: Schedule, plan: FirePlan, *, now: datetime) -> list[Run]
             missed_ticks=planned.missed_ticks,
             queued=planned.queued,
             scheduled_at=planned.scheduled_at,
-            next_attempt_at=planned.scheduled_at + offset if planned.status == RunStatus.PENDING else None,
-            completed_at=None if planned.status == RunStatus.PENDING else now,
+            next_attempt_at=planned.scheduled_at + offset if planned.status == "pending" else None,
+            completed_at=None if planned.status == "pending" else now,
             created_at=now,
         )
         for planned in plan.runs

@@ -95,9 +95,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         return {schedule: count for schedule, count in rows.annotate(count=Count("id")) if schedule is not None}
 
 
-class VisibleRuns(models.Manager["Run"]):
-    """Runs whose target and schedule are not deleted: what every list and look-up sees."""
-
+class _VisibleRuns(models.Manager["Run"]):
     def get_queryset(self) -> RunQuerySet:
-        """Leave out what belongs to tombstones."""
         return RunQuerySet(self.model, using=self._db).visible()
+
+
+# Runs whose target and schedule are not deleted: what every list and look-up sees.
+VisibleRuns = _VisibleRuns.from_queryset(RunQuerySet)

@@ -170,7 +170,7 @@ def _closed(result: Result) -> tuple[object, ...]:
 
 
 def _is_first_of_schedule(run: Run, ticket: Ticket) -> bool:
-    return run.trigger == Trigger.SCHEDULE and ticket.attempt_number == 1
+    return run.trigger == Trigger.SCHEDULE and ticket.attempt_number == 1 and not is_deleted(run)
 
 
 def _lateness(result: Result) -> float:

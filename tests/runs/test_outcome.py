@@ -23,7 +23,7 @@ def test_an_expected_status_is_a_success_even_where_it_would_be_an_error(status_
 
 
 def test_an_expected_status_without_the_text_that_must_be_there_is_unexpected() -> None:
-    error_type, message = verdict(200, response_must_contain="ok", body="broken")
+    error_type, message = verdict(200, response_must_contain="ok", body="down")
     assert error_type is ErrorType.UNEXPECTED_RESPONSE
     assert message == "The target answered 200 OK, but the stored part of its body lacks 'ok'."
 
