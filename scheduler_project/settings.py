@@ -156,11 +156,20 @@ USE_I18N = False
 USE_TZ = True
 APPEND_SLASH = True
 
-# --- Static files: served by WhiteNoise from the apps' own folders, no collectstatic needed -------------------
+# --- Static files: served by WhiteNoise from the apps' own folders; the image collects them under hashed names --
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+_COLLECTED = read_bool("STATIC_COLLECTED", default=False)
+STATIC_ROOT = BASE_DIR / "staticfiles" if _COLLECTED else None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if _COLLECTED
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = not _COLLECTED
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- Safe by the scheme of PUBLIC_URL -----------------------------------------------------------------------
