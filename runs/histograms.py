@@ -58,10 +58,9 @@ class Histogram:
         """The average in seconds; 0 without values."""
         return self.total / self.count if self.count else 0.0
 
-    def cumulative(self) -> list[tuple[str, int]]:
-        """Prometheus' form: for each bound, and `+Inf`, how many values are at most that large."""
-        names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
-        return list(zip(names, accumulate(self.counts), strict=True))
+    def cumulative(self) -> list[tuple[float, int]]:
+        """For each bound, and infinity, how many values are at most that large."""
+        return list(zip((*self.bounds, math.inf), accumulate(self.counts), strict=True))
 
     def percentile(self, percent: float) -> float:
         """The value in seconds below which `percent` (0 < percent <= 100) of the observations lie; 0 without any.

@@ -111,7 +111,7 @@ def read_queue(now: datetime) -> Queue:
     """Runs of targets and schedules that are not deleted; what is due is judged by `now`, the database's time."""
     rows = Run.with_deleted.active().visible().order_by().values_list("status").annotate(Count("id"))
     counts = dict.fromkeys(ACTIVE_STATUSES, 0) | dict(rows)
-    due = (Run.with_deleted.next_ready_at(), Schedule.with_deleted.next_due_at())
+    due = (Run.with_deleted.visible().next_ready_at(), Schedule.with_deleted.next_due_at())
     oldest = min((moment for moment in due if moment is not None), default=now)
     return Queue(
         pending=counts[RunStatus.PENDING],

@@ -6,10 +6,15 @@ from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from scheduler_project.docs import openapi_document
+from scheduler_project.health import HealthView
+from scheduler_project.metrics_api import MetricsView, PrometheusView
 
 router = SimpleRouter(trailing_slash=False)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", openapi_document, name="openapi"),
+    path("health", HealthView.as_view(), name="health"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+    path("metrics/prometheus", PrometheusView.as_view(), name="metrics-prometheus"),
     path("", include(router.urls)),
 ]
