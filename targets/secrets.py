@@ -21,11 +21,15 @@ else:
 MASK = "********"
 SECRET_NAMES = frozenset({"authorization", "cookie"})
 SECRET_WORDS = ("key", "token", "secret", "password", "signature")
+# Our own: it is the id of the Run, which anyone who may read the Run sees.
+PUBLIC_NAMES = frozenset({"idempotency-key"})
 
 
 def is_secret_header(name: str) -> bool:
     """Whether a header's value is a secret, judged by its name."""
     lowered = name.lower()
+    if lowered in PUBLIC_NAMES:
+        return False
     return lowered in SECRET_NAMES or any(word in lowered for word in SECRET_WORDS)
 
 

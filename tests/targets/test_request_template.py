@@ -1,0 +1,29 @@
+"""From the row to the value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from targets.models import Target
+from targets.request_template import request_template
+from tests.factories import make_target
+
+
+@pytest.mark.django_db
+def test_it_carries_every_part_of_the_stored_request() -> None:
+    fields = {
+        "method": "PUT",
+        "url": "https://api.example.com/{{run_id}}",
+        "headers": {"X-API-Key": "k"},
+        "body_template": "{}",
+        "timeout_seconds": 7.0,
+        "connect_timeout_seconds": 3.0,
+        "follow_redirects": True,
+        "verify_tls": False,
+        "expected_status": "404",
+        "response_must_contain": "ok",
+    }
+    target = make_target(**fields)
+    assert asdict(request_template(Target.objects.get(pk=target.pk))) == fields
