@@ -33,39 +33,39 @@ test: lint types checks schema-check tests
 
 lint: install-dev
 	$(call section,Format)
-	$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff format --check .
 	$(call section,Lint)
-	$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff check .
 
 fmt: install-dev
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
 
 types: install-dev
 	$(call section,Types)
-	$(GATE_ENV) $(VENV)/bin/mypy .
+	@$(GATE_ENV) $(VENV)/bin/mypy .
 
 checks: install-dev
 	$(call section,Checks)
-	$(PIP) check
-	$(MANAGE) check --deploy --fail-level WARNING
-	$(MANAGE) makemigrations --check --dry-run
+	@$(PIP) check
+	@$(MANAGE) check --deploy --fail-level WARNING
+	@$(MANAGE) makemigrations --check --dry-run
 
 schema: install-dev
-	$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
+	@$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 
 schema-check: install-dev
 	$(call section,OpenAPI schema)
-	$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(VENV)/openapi.json
+	@$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(VENV)/openapi.json
 	@cmp -s $(VENV)/openapi.json $(SCHEMA) || { diff -u $(SCHEMA) $(VENV)/openapi.json | head -n 40; \
 		echo "$(SCHEMA) is out of date: run make schema and commit it."; exit 1; }
 
 # SQLite first, PostgreSQL second and adding its coverage: the last lines are the result of the whole.
 tests: install-dev
 	$(call section,Tests on SQLite)
-	env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite -n $(JOBS) --cov --cov-report=
+	@env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite -n $(JOBS) --cov --cov-report=
 	$(call section,Tests on PostgreSQL)
-	$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-append --cov-report=term \
+	@$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-append --cov-report=term \
 		--cov-fail-under=$(COVERAGE_AT_LEAST)
 
 # The installed lock is kept inside the environment: installing again only when it has changed.
