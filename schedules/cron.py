@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 
 from schedules.cron_syntax import InvalidCron, split_fields
-from schedules.zones import find_zone, first_existing, next_offset_change, wall_clock
+from schedules.zones import find_zone, first_existing, next_offset_change, utc_offset, wall_clock
 
 # No date that matches at all is further from the next: 29 February on a Sunday, across 2100, waits 40 years.
 _BARREN_MONTHS = 50 * 12
@@ -137,9 +137,8 @@ def _wildcard_fires(table: CronTable, zone: ZoneInfo, after: datetime) -> Iterat
     """Walk the stretches of constant offset one by one; inside a stretch wall clock and UTC are one apart."""
     last, barren, dropped = after, 0, None
     try:
-        local = wall_clock(after, zone)
-        offset = local - after.astimezone(UTC).replace(tzinfo=None)
-        walls = table.walls(local)
+        offset = utc_offset(zone, after)
+        walls = table.walls(wall_clock(after, zone))
         while barren < _BARREN_CHANGES:
             wall = next(walls, None)
             if wall is None:
@@ -155,7 +154,7 @@ def _wildcard_fires(table: CronTable, zone: ZoneInfo, after: datetime) -> Iterat
             local = wall_clock(change, zone)
             if wall < local:
                 dropped = dropped or wall
-            offset = local - change.replace(tzinfo=None)
+            offset = utc_offset(zone, change)
             walls = table.walls(local - _MINUTE)
     except OverflowError:
         return

@@ -128,6 +128,8 @@ def _check_item(each: _Field, item: str, *, alone: bool) -> None:
         _check_range(each, item, match["first"], match["last"])
     elif match["first"] is not None:
         each.number(match["first"], item)
+        if each is _WEEKDAY and match["step"] is not None:  # parsers disagree whether the week ends on 6 or on 7
+            raise InvalidCron(f"The step in '{item}' needs a range in the {each.title} field: write one, as in 1-5/2.")
     if match["step"] is not None and not 1 <= int(match["step"]) <= each.values:
         raise InvalidCron(f"The step in '{item}' is out of range for the {each.title}: use 1 to {each.values}.")
 

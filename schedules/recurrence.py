@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from uuid import UUID
 
 from schedules.cron import CronFire, cron_fires, parse_cron
@@ -29,10 +29,14 @@ __all__ = [
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Nothing fires later: two days short of year 10000, so that local time and jitter fit in whatever the zone.
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
-_YEAR = timedelta(days=400)
-_LOOK_AT = 400
+# Where `shortest_gap` looks: past both clock changes of a year, and past the next two leap years.
+_NEXT_CHANGES = timedelta(days=400)
+_NEXT_FIRES = timedelta(days=366 * 12)
+_MOST_FIRES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,9 @@ def upcoming(timing: Timing, after: datetime, count: int) -> list[Fire]:
 
 
 def _occurrences(timing: Timing, after: datetime) -> Iterator[CronFire]:
+    end = _LAST if timing.expires_at is None else min(timing.expires_at, _LAST)
     for fire in _endless(timing, after):
-        if timing.expires_at is not None and fire.at > timing.expires_at:
+        if fire.at > end:
             return
         yield fire
 
@@ -124,18 +129,28 @@ def shortest_gap(timing: Timing, after: datetime) -> timedelta | None:
         return two[1] - two[0] if len(two) == 2 else None
     gaps = [
         later - earlier
-        for start in (after, *_before_clock_changes(timing, after))
-        for earlier, later in pairwise(islice(fires(timing, start), _LOOK_AT))
+        for start in (after, *_days_before_clock_changes(timing, after))
+        for earlier, later in pairwise(_some_fires(timing, start))
     ]
     return min(gaps, default=None)
 
 
-def _before_clock_changes(timing: Timing, after: datetime) -> Iterator[datetime]:
-    zone = find_zone(timing.timezone)
-    end = min(after, datetime.max.replace(tzinfo=UTC) - _YEAR) + _YEAR
-    while (change := next_offset_change(zone, after, end)) is not None:
+def _some_fires(timing: Timing, after: datetime) -> Iterator[datetime]:
+    end = _later(after, _NEXT_FIRES)
+    return takewhile(lambda at: at <= end, islice(fires(timing, after), _MOST_FIRES))
+
+
+def _days_before_clock_changes(timing: Timing, after: datetime) -> Iterator[datetime]:
+    zone, end = find_zone(timing.timezone), _later(after, _NEXT_CHANGES)
+    change = next_offset_change(zone, after, end)
+    while change is not None:
         yield change - _DAY
-        after = change
+        change = next_offset_change(zone, change, end)
+
+
+def _later(moment: datetime, span: timedelta) -> datetime:
+    """`moment` plus `span`, at most the end of time."""
+    return min(moment.astimezone(UTC), _LAST - span) + span
 
 
 def check_cron(expression: str, timezone: str, now: datetime) -> None:

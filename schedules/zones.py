@@ -50,28 +50,30 @@ def next_offset_change(zone: ZoneInfo, after: datetime, until: datetime) -> date
 
     Offsets are compared day by day: no zone has gone there and back within one.
     """
-    offset = _offset(zone, after)
+    offset = utc_offset(zone, after)
     low = after
     while low < until:
         high = low + _DAY if until - low > _DAY else until
-        if _offset(zone, high) != offset:
+        if utc_offset(zone, high) != offset:
             return _bisect_change(zone, low, high)
         low = high
     return None
 
 
-def _offset(zone: ZoneInfo, moment: datetime) -> timedelta | None:
-    return moment.astimezone(zone).utcoffset()
+def utc_offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    """How far wall clocks in `zone` are ahead of UTC at `moment` (aware)."""
+    local = moment.astimezone(UTC)
+    return local.astimezone(zone).replace(tzinfo=UTC) - local
 
 
 def _bisect_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
     """The first second of (`low`, `high`] with the offset of `high`; the offset at `low` is another."""
-    target = _offset(zone, high)
+    target = utc_offset(zone, high)
     # Clocks change on whole seconds, so dropping the rest leaves the change between the two.
     low, high = low.replace(microsecond=0), high.replace(microsecond=0)
     while high - low > _SECOND:
         middle = low + (high - low) // (2 * _SECOND) * _SECOND
-        if _offset(zone, middle) == target:
+        if utc_offset(zone, middle) == target:
             high = middle
         else:
             low = middle
