@@ -100,6 +100,15 @@ def fold_old_minutes(*, now: datetime, limit: int = 1000) -> int:
     return len(rows)
 
 
+def summable(seconds: float) -> float:
+    """`seconds` to the nearest 1/65536 (15 microseconds): such values add up without error, in any order.
+
+    So a sum can't shrink by a rounding error when rows are folded or read in another order, which Prometheus would take
+    for a restart. Exact as long as the sum stays below 2**37 seconds.
+    """
+    return round(seconds * 65_536) / 65_536
+
+
 def _minute_cells(ended: Sequence[EndedRun], lateness_seconds: Sequence[float], now: datetime) -> _Cells:
     minute = now.astimezone(UTC).replace(second=0, microsecond=0)
     cells: _Cells = defaultdict(lambda: [0, 0.0])
@@ -114,11 +123,11 @@ def _minute_cells(ended: Sequence[EndedRun], lateness_seconds: Sequence[float], 
         if run.error_type != ErrorType.NONE:
             add(RollupKind.ERROR, str(run.error_type))
         if run.status in TRIED_STATUSES and run.latency_ms is not None:
-            seconds = run.latency_ms / 1000
+            seconds = summable(run.latency_ms / 1000)
             add(RollupKind.LATENCY, label_of(seconds, LATENCY_BOUNDS), seconds)
     for lateness in lateness_seconds:
         # A clock set back between planning and start must not make a sum shrink: Prometheus' sums only grow.
-        seconds = max(lateness, 0.0)
+        seconds = summable(max(lateness, 0.0))
         add(RollupKind.LATENESS, label_of(seconds, LATENESS_BOUNDS), seconds)
     return cells
 
