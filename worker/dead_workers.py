@@ -50,9 +50,8 @@ def _suspects(now: datetime) -> set[UUID]:
     # 1. Who holds Runs. 2. Who is alive. The other way round, a worker that registers and claims in between would
     # hold Runs without being among the living.
     holders = Run.with_deleted.holders()
-    living = set(WorkerProcess.objects.filter(lease_until__gte=now).values_list("id", flat=True))
-    expired = set(WorkerProcess.objects.filter(lease_until__lt=now).values_list("id", flat=True))
-    return (holders - living) | expired
+    leases = dict(WorkerProcess.objects.values_list("id", "lease_until"))
+    return {worker for worker in holders | leases.keys() if worker not in leases or leases[worker] < now}
 
 
 def _confirmed(suspects: set[UUID], now: datetime) -> set[UUID]:
@@ -62,7 +61,8 @@ def _confirmed(suspects: set[UUID], now: datetime) -> set[UUID]:
     """
     rows = WorkerProcess.objects.filter(id__in=suspects)
     locked = {row.id for row in _locked(rows.filter(lease_until__lt=now).order_by("id"))}
-    return {worker for worker in suspects if worker in locked} | (suspects - set(rows.values_list("id", flat=True)))
+    present = set(rows.values_list("id", flat=True))
+    return locked | (suspects - present)
 
 
 def _locked(rows: QuerySet[WorkerProcess]) -> QuerySet[WorkerProcess]:

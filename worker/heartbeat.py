@@ -83,13 +83,14 @@ class Heartbeat:
         return beaten
 
     def beat(self) -> bool:
-        """Renew the lease, or register anew where the row is gone. Never raises for a database that is away."""
+        """Renew the lease, or register anew where the row is gone; whether it worked. Raises nothing."""
         # Anchored before the statement: the lease in the database then outlasts our trust in it.
         before = self._monotonic()
         try:
             refresh_connection()
             worker_id = self._renew()
-        except Error as error:
+        except Exception as error:
+            # Whatever it is: without this thread the worker would fall silent for ever.
             connection.close()
             self._complaints.about("heartbeat", error)
             self.lease = Lease(self.lease.worker_id, self.lease.trusted_until, self.lease.last_beat)
@@ -118,9 +119,9 @@ class Heartbeat:
 
     def _renew(self) -> UUID:
         now = database_now()
-        if self._registered and renew(
-            worker_id=self.worker_id, lease_seconds=self._lease_seconds, draining=self._draining, now=now
-        ):
+        # Before the first registration as well: it may have been committed although its answer was lost.
+        if renew(worker_id=self.worker_id, lease_seconds=self._lease_seconds, draining=self._draining, now=now):
+            self._registered = True
             return self.worker_id
         worker_id = uuid.uuid4() if self._registered else self.worker_id
         register(

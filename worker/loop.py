@@ -24,6 +24,7 @@ from worker.database_trouble import DatabaseTrouble, is_database_trouble, refres
 from worker.dead_workers import rescue_dead_workers
 from worker.heartbeat import Heartbeat
 from worker.lost_claims import hand_back_lost_claims
+from worker.next_wake import seconds_to_sleep
 from worker.pool import Caller, Pool
 from worker.recorder import Recorder
 from worker.seats import Seats
@@ -139,7 +140,7 @@ class Worker:
 
     def _claim_and_execute(self, now: datetime) -> int:
         # Without a certain lease nothing may be sent; results that can't be written must not pile up.
-        if not self.heartbeat.trusted() or len(self.recorder) >= self.config.seats:
+        if self.stop.requested or not self.heartbeat.trusted() or len(self.recorder) >= self.config.seats:
             return 0
         worker_id = self.heartbeat.worker_id
         if self._unsure_since is not None:
@@ -177,7 +178,7 @@ class Worker:
             now = self.clock.read()
             if self._trouble.lasting:
                 # What has waited through the trouble goes first, whichever step it was that failed.
-                self._record(now)
+                self._step("record", lambda: self._record(now))
             tick = self.tick(now)
             moments = self._next_moments()
         except Error as error:
@@ -193,7 +194,12 @@ class Worker:
         self._count(tick, took)
         if self._is_last(tick, now, moments):
             return None
-        return self._seconds_to_sleep(tick, now, moments)
+        bounds = (
+            self.config.poll_seconds,
+            self._rescue_cadence.seconds_left(),
+            self._housekeeping.seconds_left(),
+        )
+        return seconds_to_sleep(moments, seen_at=now, now=self.clock.now(), found_work=tick.found_work, at_most=bounds)
 
     def _next_moments(self) -> list[datetime]:
         """When the next schedule is due, and when the next Run that this process could take is ready."""
@@ -206,17 +212,6 @@ class Worker:
         if self.config.mode is RunMode.DRAIN:
             return not (tick.found_work or self.pool.in_flight() or any(moment <= now for moment in moments))
         return self.config.mode is RunMode.ONCE
-
-    def _seconds_to_sleep(self, tick: Tick, now: datetime, moments: Sequence[datetime]) -> float:
-        waits = [self.config.poll_seconds, self._rescue_cadence.seconds_left(), self._housekeeping.seconds_left()]
-        for moment in moments:
-            if moment > now:
-                waits.append(self.clock.seconds_until(moment))
-            elif tick.found_work:
-                waits.append(0)
-            # Else it was due and this tick got nothing: another worker has it locked. Looking again at once would
-            # be a busy loop.
-        return max(0.0, min(waits))
 
     def _listen(self, seconds: float) -> None:
         """Sleep, but not longer than finished calls may wait, and not past a signal."""
@@ -255,22 +250,24 @@ class Worker:
 
     def _finish_calls(self) -> None:
         """Wait for the calls in flight; once a stop was asked for, no longer than the drain time."""
-        pause = 0.0
         while True:
             if self.stop.requested:
                 self.recorder.keep(self.pool.withdraw())
-            try:
-                now = self.clock.read()
-                self.clock.anchor(now)
-                self._record(now)
-                self._trouble.over()
-                pause = self.config.poll_seconds
-            except Error as error:
-                pause = self._trouble.met(error)
+            pause = self._write_finished()
             left = self._drain_seconds_left()
             if left <= 0 or not (self.pool.in_flight() or self.recorder):
                 return
             self.recorder.keep(self.pool.collect(timeout=min(pause, left)))
+
+    def _write_finished(self) -> float:
+        try:
+            now = self.clock.read()
+            self.clock.anchor(now)
+            self._step("record", lambda: self._record(now))
+        except Error as error:
+            return self._trouble.met(error)
+        self._trouble.over()
+        return self.config.poll_seconds
 
     def _drain_seconds_left(self) -> float:
         if self.stop.requested_at is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -59,39 +59,32 @@ class Recorder:
             written += len(batch)
         return written
 
-    def _write(self, batch: Collection[Finished], now: datetime) -> None:
+    def _write(self, batch: Sequence[Finished], now: datetime) -> None:
+        try:
+            self._write_together(batch, now)
+        except Exception as error:
+            if is_database_trouble(error):
+                raise
+            if len(batch) == 1:
+                logger.exception(
+                    "a result can't be recorded; its run is left to rescue when this worker ends",
+                    extra={"action": "result_refused", "run": batch[0].ticket.run_id},
+                )
+                return
+            # One of them is refused: alone, it doesn't stop the others.
+            for finished in batch:
+                self._write([finished], now)
+
+    def _write_together(self, batch: Sequence[Finished], now: datetime) -> None:
         withheld = [finished.ticket for finished in batch if finished.outcome.withheld]
         results = [self._result(finished) for finished in batch if not finished.outcome.withheld]
         if withheld:
             count = hand_back(withheld, now=now)
-            logger.warning(
-                "%d calls not sent: the lease had run out", count, extra={"action": "calls_withheld", "runs": count}
-            )
+            logger.info("%d calls handed back unsent", count, extra={"action": "handed_back", "runs": count})
         if results:
-            self._record(results, now)
-
-    def _record(self, results: list[Result], now: datetime) -> None:
-        try:
             record_results(results, now=now)
-        except Exception as error:
-            if is_database_trouble(error):
-                raise
-            self._record_singly(results, now)
         for result in results:
             _log(result)
-
-    def _record_singly(self, results: list[Result], now: datetime) -> None:
-        """One of them can't be recorded at all: find it, so that the others are. It stays running until we end."""
-        for result in results:
-            try:
-                record_results([result], now=now)
-            except Exception as error:
-                if is_database_trouble(error):
-                    raise
-                logger.exception(
-                    "a result can't be recorded; its run is left to rescue when this worker ends",
-                    extra={"action": "result_refused", "run": result.ticket.run_id},
-                )
 
     def _result(self, finished: Finished) -> Result:
         started, completed = self._clock.at(finished.started), self._clock.at(finished.completed)
