@@ -5,11 +5,17 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
+from runs.views import RunViewSet
 from scheduler_project.docs import openapi_document
 from scheduler_project.health import HealthView
 from scheduler_project.metrics_api import MetricsView, PrometheusView
+from schedules.views import ScheduleViewSet
+from targets.views import TargetViewSet
 
 router = SimpleRouter(trailing_slash=False)
+router.register("targets", TargetViewSet, basename="target")
+router.register("schedules", ScheduleViewSet, basename="schedule")
+router.register("runs", RunViewSet, basename="run")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", openapi_document, name="openapi"),

@@ -32,7 +32,7 @@ from scheduler_project.problems import Conflict, FieldError, Unacceptable
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replay"
-KEPT_HEADERS = ("Content-Type", "ETag", "Location")
+KEPT_HEADERS = ("ETag", "Location")
 
 Rest = ParamSpec("Rest")
 Handler = Callable[Concatenate[Any, Request, Rest], HttpResponseBase]
@@ -101,8 +101,8 @@ def _keep(claim: Claim, response: HttpResponseBase) -> None:
         return
     body = AnswerRenderer().render(response.data).decode() if isinstance(response, Response) else ""
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    content_type = getattr(response, "content_type", None) or AnswerRenderer.media_type
-    headers.setdefault("Content-Type", content_type)
+    # Until it is rendered, the response's own header is Django's default, text/html.
+    headers["Content-Type"] = getattr(response, "content_type", None) or AnswerRenderer.media_type
     keep_answer(claim=claim, answer=KeptAnswer(response.status_code, body, headers))
 
 

@@ -75,6 +75,11 @@ class StrictNumberField(serializers.FloatField):
             self.fail("invalid")
         return float(data)
 
+    def to_representation(self, value: float) -> float:  # type: ignore[override]
+        """The number; 30 rather than 30.0."""
+        number = float(value)
+        return int(number) if number.is_integer() else number
+
 
 class StrictBooleanField(serializers.BooleanField):
     """JSON true or false; an absent one stays absent."""

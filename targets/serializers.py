@@ -1,0 +1,102 @@
+"""Targets as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from scheduler_project.json_parser import text_problem
+from scheduler_project.strict_fields import (
+    MomentField,
+    StrictBooleanField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictIntegerField,
+    StrictNumberField,
+    StrictSerializer,
+)
+from targets.models import HttpMethod
+from targets.secrets import MASK, mask_headers
+from targets.validators import (
+    MAX_CONCURRENCY,
+    MAX_EXPECTED_STATUS_CHARS,
+    MAX_MUST_CONTAIN_CHARS,
+    MAX_NAME_CHARS,
+    MAX_URL_TEMPLATE_CHARS,
+)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+class HeadersField(serializers.DictField):
+    """Header names and values; secret values come out masked."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=StrictCharField(allow_blank=True), **kwargs)
+        self.error_messages["not_a_dict"] = "Must be an object of header names and text values."
+
+    def to_representation(self, value: Mapping[str, str]) -> dict[str, str]:
+        """The headers with every secret value masked."""
+        return mask_headers(value)
+
+
+@extend_schema_field({"type": ["string", "object", "array", "null"]})
+class BodyTemplateField(serializers.Field[str, Any, str, Any]):
+    """Text as it is sent; a JSON object or array is kept as its JSON text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text of the body."""
+        if isinstance(data, dict | list):
+            return json.dumps(data, ensure_ascii=False)
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Must be text, a JSON object, a JSON array or null.", code="invalid")
+        problem = text_problem(data)
+        if problem:
+            raise serializers.ValidationError(problem, code="unsafe_text")
+        return data
+
+    def to_representation(self, value: str) -> str:
+        """The text."""
+        return value
+
+
+class TargetSerializer(StrictSerializer):
+    """What to call. Values are judged by targets.services; here their JSON types are."""
+
+    id = serializers.UUIDField(read_only=True)
+    name = StrictCharField(max_length=MAX_NAME_CHARS, trim_whitespace=True)
+    url = StrictCharField(
+        max_length=MAX_URL_TEMPLATE_CHARS,
+        help_text="http or https; placeholders such as {{run_id}} may stand in path and query.",
+    )
+    method = StrictChoiceField(HttpMethod.choices, required=False)
+    headers = HeadersField(
+        required=False, help_text=f'Secret values come back as "{MASK}"; sending that back leaves them unchanged.'
+    )
+    body_template = BodyTemplateField(
+        required=False,
+        allow_null=True,
+        help_text="Text with placeholders. A JSON object or array is stored as its JSON text. null sends no body.",
+    )
+    timeout_seconds = StrictNumberField(
+        required=False, help_text="Total deadline of an attempt; at most MAX_TIMEOUT_SECONDS."
+    )
+    connect_timeout_seconds = StrictNumberField(required=False)
+    follow_redirects = StrictBooleanField(required=False)
+    verify_tls = StrictBooleanField(required=False)
+    expected_status = StrictCharField(
+        required=False, max_length=MAX_EXPECTED_STATUS_CHARS, help_text="Such as 200-299 or 200-204,404."
+    )
+    response_must_contain = StrictCharField(required=False, allow_null=True, max_length=MAX_MUST_CONTAIN_CHARS)
+    max_concurrency = StrictIntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MAX_CONCURRENCY,
+        help_text="Calls at once per worker process; null: 80 % of its seats.",
+    )
+    created_at = MomentField(read_only=True)
+    updated_at = MomentField(read_only=True)
