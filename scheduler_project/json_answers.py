@@ -41,6 +41,10 @@ def _encodable(value: Any) -> Any:
 class JsonOrProblem(DefaultContentNegotiation):
     """A client that accepts problem documents only still gets its errors; what excludes both is a 406."""
 
+    def get_accept_list(self, request: Request) -> list[str]:
+        """The accepted media types; an empty header accepts anything, like an absent one."""
+        return list(super().get_accept_list(request)) or ["*/*"]
+
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
