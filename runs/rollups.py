@@ -123,12 +123,12 @@ def _minute_cells(ended: Sequence[EndedRun], lateness_seconds: Sequence[float], 
         if run.error_type != ErrorType.NONE:
             add(RollupKind.ERROR, str(run.error_type))
         if run.status in TRIED_STATUSES and run.latency_ms is not None:
-            seconds = summable(run.latency_ms / 1000)
-            add(RollupKind.LATENCY, label_of(seconds, LATENCY_BOUNDS), seconds)
+            seconds = run.latency_ms / 1000
+            add(RollupKind.LATENCY, label_of(seconds, LATENCY_BOUNDS), summable(seconds))
     for lateness in lateness_seconds:
         # A clock set back between planning and start must not make a sum shrink: Prometheus' sums only grow.
-        seconds = summable(max(lateness, 0.0))
-        add(RollupKind.LATENESS, label_of(seconds, LATENESS_BOUNDS), seconds)
+        seconds = max(lateness, 0.0)
+        add(RollupKind.LATENESS, label_of(seconds, LATENESS_BOUNDS), summable(seconds))
     return cells
 
 

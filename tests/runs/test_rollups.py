@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
+from runs.histograms import LATENCY_BOUNDS
 from runs.models import MinuteRollup, ScheduleRollup
 from runs.rollups import EPOCH, EndedRun, count_ended, fold_old_minutes, summable
 from tests.factories import NOW, make_schedule
@@ -44,6 +45,13 @@ def test_it_sums_seconds() -> None:
     count_ended([ended(latency_ms=120.0), ended(latency_ms=130.0)], [0.2, 0.03], now=NOW)
     total = dict(MinuteRollup.objects.values_list("kind").annotate(total=Sum("total")))
     assert total == {"status": 0, "latency": pytest.approx(0.25, abs=1e-4), "lateness": pytest.approx(0.23, abs=1e-4)}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("bound", LATENCY_BOUNDS)
+def test_a_latency_at_a_bound_counts_up_to_that_bound(bound: float) -> None:
+    count_ended([ended(latency_ms=bound * 1000)], [], now=NOW)
+    assert counted("latency") == {f"{bound:g}": 1}
 
 
 @pytest.mark.django_db
