@@ -154,6 +154,13 @@ class Handler(BaseHTTPRequestHandler):
         self.request = self.target.secure(self.request)
         super().setup()
 
+    def finish(self) -> None:
+        """Close the connection; the server itself knows only the socket below the TLS one."""
+        try:
+            super().finish()
+        finally:
+            self.request.close()
+
     @property
     def target(self) -> RecordingTarget:
         """The server's owner."""

@@ -119,6 +119,11 @@ class Call:
         if self._watch is not None:
             self.watchdog.move(self._watch, deadline)
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether the guarded socket has been shut down."""
+        return self._watch is not None and self._watch.fired
+
     def unguard(self) -> None:
         """Let go of the guarded socket. Sets `expired` where its time had come."""
         watch, self._watch = self._watch, None

@@ -123,10 +123,10 @@ class GuardedConnection(HTTPConnection):
         call.ask_to_send()
         try:
             super().request(*args, **options)
-        except (BrokenPipeError, ConnectionResetError):
-            # The target may have answered before it took in the whole request: urllib3 goes on to read that.
-            raise
         except OSError as error:
+            # A target may answer before it has taken in the whole request: urllib3 then goes on to read that.
+            if isinstance(error, BrokenPipeError | ConnectionResetError) and not call.cut_off:
+                raise
             raise self._failure(error) from error
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]

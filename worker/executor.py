@@ -23,7 +23,7 @@ from worker.response_text import charset_of, printable, stored_headers, stored_t
 from worker.transport import Transport
 from worker.watchdog import Watchdog
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _BIGGEST_SIZE = 2**63 - 1
 
@@ -95,8 +95,9 @@ class Executor:
             return _outcome(request, call, reply, failure)
         except Exception as error:
             # Without the message: it may quote the request.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("A call failed with %s:\n%s", type(error).__name__, where)
+            steps = traceback.extract_tb(error.__traceback__)
+            where = " < ".join(f"{step.filename}:{step.lineno}" for step in reversed(steps))
+            logger.error("call broke", extra={"action": "call_broke", "error": type(error).__name__, "where": where})
             message = f"The call failed inside the scheduler ({type(error).__name__}); the worker's log says where."
             return _outcome(request, call, reply, Failure(ErrorType.UNKNOWN, message))
         finally:

@@ -41,7 +41,8 @@ def charset_of(headers: Mapping[str, str]) -> str:
     match = _CHARSET.search(headers.get("content-type", "")[:1000])
     try:
         name = codecs.lookup(match[1] if match else "utf-8").name
-        b"".decode(name)
+        # Codecs from bytes to bytes, zlib among them, are refused only when there is something to decode.
+        b"-".decode(name, "replace")
     except (LookupError, ValueError):
         return "utf-8"
     return "utf-8" if name in _NO_CHARSETS else name
@@ -52,8 +53,9 @@ def stored_text(data: bytes, charset: str, *, truncated: bool) -> tuple[str, boo
 
     What does not decode, and what a database can't store, is U+FFFD. A character cut in half at the end is left out.
     """
-    decoder = codecs.getincrementaldecoder(charset)("replace")
-    text = _UNSTORABLE.sub("\ufffd", decoder.decode(data, not truncated))
+    text = _UNSTORABLE.sub("\ufffd", data.decode(charset, "replace"))
+    if truncated:
+        text = text.removesuffix("\ufffd")
     encoded = text.encode()
     if len(encoded) <= MAX_BODY_BYTES:
         return text, truncated

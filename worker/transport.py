@@ -39,7 +39,7 @@ def tls_contexts() -> dict[bool, ssl.SSLContext]:
     """
     checked = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
     checked.load_default_certs()
-    unchecked = ssl.create_default_context()
+    unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unchecked.check_hostname = False
     unchecked.verify_mode = ssl.CERT_NONE
     for context in (checked, unchecked):

@@ -1,0 +1,142 @@
+"""Whatever a target does, an attempt ends within its time-out and one second (guarantee G13)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from threading import Event
+from typing import Any
+
+import pytest
+
+from runs.outcome import ErrorType, Outcome
+from targets.request_spec import RequestSpec
+from tests.hostile_sockets import drip_tls, full_backlog, never_accepting, speaking
+from tests.http_target import RecordingTarget
+from tests.worker.calls import LOOPBACK, spec
+from worker.executor import Executor
+from worker.resolver import AddressInfo
+
+LIMIT = 0.4
+
+
+def late(executor: Executor, request: RequestSpec) -> Outcome:
+    """Execute, and check that it ends in time with a time-out."""
+    began = time.monotonic()
+    outcome = executor.execute(request)
+    took = time.monotonic() - began
+    limit = min(request.timeout_seconds, request.connect_timeout_seconds)
+    assert outcome.error_type is ErrorType.TIMEOUT, outcome
+    assert limit * 0.9 <= took <= request.timeout_seconds + 1
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/silent", "did not answer"),
+        ("/drip-status?every=0.05", "did not answer"),
+        ("/drip-headers?every=0.05", "did not answer"),
+        ("/continues?every=0.05", "did not answer"),
+        ("/drip?every=0.05", "did not finish its response"),
+        ("/drip-chunks?every=0.05", "did not finish its response"),
+        ("/slow?seconds=30", "did not answer"),
+    ],
+)
+def test_a_slow_answer_ends_in_a_timeout(executor: Executor, target: RecordingTarget, path: str, words: str) -> None:
+    outcome = late(executor, spec(target.url(path), timeout_seconds=LIMIT))
+    assert outcome.error_message == f"127.0.0.1 {words} within {LIMIT} s (timeout_seconds)."
+
+
+def test_what_came_before_the_timeout_is_kept(executor: Executor, target: RecordingTarget) -> None:
+    outcome = late(executor, spec(target.url("/drip?every=0.05"), timeout_seconds=LIMIT))
+    assert outcome.status_code == 200
+    assert set(outcome.response_body) == {"d"}
+    assert outcome.response_truncated
+
+
+@pytest.mark.parametrize(
+    ("listener", "words"),
+    [(full_backlog, "did not accept a connection"), (never_accepting, "did not answer")],
+)
+def test_a_server_that_does_nothing_ends_in_a_timeout(
+    executor: Executor, listener: Callable[[], AbstractContextManager[int]], words: str
+) -> None:
+    with listener() as port:
+        outcome = late(executor, spec(f"http://127.0.0.1:{port}/", timeout_seconds=LIMIT))
+    assert outcome.error_message == f"127.0.0.1 {words} within {LIMIT} s (timeout_seconds)."
+
+
+def test_a_request_that_is_not_taken_in_ends_in_a_timeout(executor: Executor) -> None:
+    with never_accepting() as port:
+        body = bytes(20_000_000)
+        outcome = late(executor, spec(f"http://127.0.0.1:{port}/", method="POST", body=body, timeout_seconds=LIMIT))
+    assert "did not take in the request" in outcome.error_message
+
+
+@pytest.mark.parametrize("listener", [never_accepting, lambda: speaking(drip_tls)])
+def test_a_tls_handshake_that_stalls_or_drips_ends_in_a_timeout(
+    executor: Executor, listener: Callable[[], AbstractContextManager[int]]
+) -> None:
+    with listener() as port:
+        outcome = late(executor, spec(f"https://127.0.0.1:{port}/", timeout_seconds=LIMIT))
+    assert outcome.error_message == f"127.0.0.1 did not finish the TLS handshake within {LIMIT} s (timeout_seconds)."
+
+
+@pytest.mark.parametrize(
+    ("scheme", "listener"),
+    [("http", full_backlog), ("https", never_accepting), ("https", lambda: speaking(drip_tls))],
+)
+def test_connecting_has_a_limit_of_its_own(
+    executor: Executor, scheme: str, listener: Callable[[], AbstractContextManager[int]]
+) -> None:
+    with listener() as port:
+        began = time.monotonic()
+        outcome = late(executor, spec(f"{scheme}://127.0.0.1:{port}/", connect_timeout_seconds=LIMIT))
+    assert time.monotonic() - began < 2
+    assert outcome.error_message.endswith(f"within {LIMIT} s (connect_timeout_seconds).")
+
+
+def test_the_limit_for_connecting_ends_with_the_connection(executor: Executor, target: RecordingTarget) -> None:
+    outcome = executor.execute(spec(target.url("/slow?seconds=0.3"), connect_timeout_seconds=0.1))
+    assert outcome.error_type is ErrorType.NONE
+
+
+def test_redirects_share_one_deadline(executor: Executor, target: RecordingTarget) -> None:
+    request = spec(target.url("/redirect?to=/silent"), follow_redirects=True, timeout_seconds=LIMIT)
+    late(executor, request)
+    assert target.calls("/silent")
+
+
+class StuckLookup:
+    """A resolver that answers when the test is over."""
+
+    def __init__(self) -> None:
+        self.over = Event()
+
+    def __call__(self, host: str, port: int) -> Sequence[AddressInfo]:
+        self.over.wait()
+        return []
+
+
+@pytest.mark.parametrize("setting", ["timeout_seconds", "connect_timeout_seconds"])
+def test_a_lookup_that_hangs_ends_in_a_timeout(setting: str) -> None:
+    lookup = StuckLookup()
+    executor = Executor(LOOPBACK, 2, lookup=lookup)
+    changes: dict[str, Any] = {setting: LIMIT}
+    outcome = late(executor, spec("http://stuck.example/", **changes))
+    assert outcome.error_message == f"The look-up of stuck.example was not finished within {LIMIT} s ({setting})."
+    lookup.over.set()
+    executor.close()
+
+
+def test_a_flood_of_interim_answers_is_cut_off(executor: Executor, target: RecordingTarget) -> None:
+    outcome = executor.execute(spec(target.url("/continues?every=0")))
+    assert outcome.error_type is ErrorType.BAD_RESPONSE
+
+
+def test_endless_headers_are_cut_off(executor: Executor, target: RecordingTarget) -> None:
+    outcome = executor.execute(spec(target.url("/endless-headers")))
+    assert outcome.error_type is ErrorType.BAD_RESPONSE
+    assert outcome.error_message == "127.0.0.1 sent too many headers, or contradictory ones."

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from tests.worker.calls import Names
+from worker.resolver import AddressInfo, Endpoint, Resolver, UnknownHost
+
+
+def resolver_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("resolver-")}
+
+
+def test_it_gives_every_address_once_in_order() -> None:
+    resolver = Resolver(1, Names({"a.example": [["192.0.2.2", "192.0.2.1", "192.0.2.2"]]}))
+    endpoints = resolver.resolve("a.example", 80, seconds=5)
+    assert [endpoint.ip for endpoint in endpoints] == ["192.0.2.2", "192.0.2.1"]
+    assert endpoints[0] == Endpoint(socket.AF_INET, ("192.0.2.2", 80))
+    resolver.close()
+
+
+@pytest.mark.parametrize(
+    ("literal", "endpoint"),
+    [
+        ("192.0.2.1", Endpoint(socket.AF_INET, ("192.0.2.1", 8080))),
+        ("2001:db8::1", Endpoint(socket.AF_INET6, ("2001:db8::1", 8080, 0, 0))),
+    ],
+)
+def test_an_address_needs_no_lookup(literal: str, endpoint: Endpoint) -> None:
+    names = Names({})
+    assert Resolver(1, names).resolve(literal, 8080, seconds=0) == [endpoint]
+    assert names.asked == []
+
+
+def test_an_unknown_name_is_told() -> None:
+    with pytest.raises(UnknownHost) as caught:
+        Resolver(1, Names({})).resolve("b.example", 80, seconds=5)
+    assert not caught.value.temporary
+
+
+def test_it_asks_the_system_unless_told_otherwise() -> None:
+    assert {endpoint.ip for endpoint in Resolver(1).resolve("localhost", 80, seconds=5)} <= {"127.0.0.1", "::1"}
+
+
+class Slow:
+    """A resolver whose answers wait for the test."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.asked: list[str] = []
+        self.under_way = threading.Semaphore(0)
+
+    def __call__(self, host: str, port: int) -> Sequence[AddressInfo]:
+        self.asked.append(host)
+        self.under_way.release()
+        self.may_answer.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
+
+
+def test_a_caller_stops_waiting_in_time() -> None:
+    slow = Slow()
+    resolver = Resolver(1, slow)
+    with pytest.raises(TimeoutError):
+        resolver.resolve("slow.example", 80, seconds=0.05)
+    slow.may_answer.set()
+    resolver.close()
+
+
+def test_a_stuck_lookup_does_not_hold_up_the_next_one() -> None:
+    slow = Slow()
+    resolver = Resolver(
+        2, lambda host, port: slow(host, port) if host == "slow.example" else Names({host: ["192.0.2.9"]})(host, port)
+    )
+    with pytest.raises(TimeoutError):
+        resolver.resolve("slow.example", 80, seconds=0.05)
+    assert resolver.resolve("fast.example", 80, seconds=5)[0].ip == "192.0.2.9"
+    slow.may_answer.set()
+    resolver.close()
+
+
+def test_no_more_threads_than_allowed_look_up_and_what_nobody_waits_for_is_dropped() -> None:
+    slow = Slow()
+    resolver = Resolver(2, slow)
+    before = resolver_threads()
+    for number in range(5):
+        with pytest.raises(TimeoutError):
+            resolver.resolve(f"{number}.example", 80, seconds=0.02)
+    assert len(resolver_threads() - before) == 2
+    slow.may_answer.set()
+    assert resolver.resolve("late.example", 80, seconds=5)
+    assert slow.asked == ["0.example", "1.example", "late.example"]
+    resolver.close()
+
+
+def test_one_thread_serves_one_caller_after_the_other() -> None:
+    before = resolver_threads()
+    resolver = Resolver(8, Names({"a.example": ["192.0.2.1"]}))
+    for _ in range(20):
+        resolver.resolve("a.example", 80, seconds=5)
+    assert 1 <= len(resolver_threads() - before) <= 2
+    resolver.close()
+
+
+def test_its_threads_are_daemons_that_end_when_it_is_closed() -> None:
+    before = resolver_threads()
+    resolver = Resolver(2, Names({"a.example": ["192.0.2.1"]}))
+    resolver.resolve("a.example", 80, seconds=5)
+    ours = resolver_threads() - before
+    assert all(thread.daemon for thread in ours)
+    resolver.close()
+    for thread in ours:
+        thread.join(5)
+        assert not thread.is_alive()
