@@ -47,9 +47,17 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "TAGS": [
+        {"name": "targets", "description": "What to call."},
+        {"name": "schedules", "description": "When to call it."},
+        {"name": "runs", "description": "What was meant to happen, and what did."},
+        {"name": "metrics", "description": "Numbers over all of it."},
+        {"name": "health", "description": "Whether the service works."},
+    ],
     "PREPROCESSING_HOOKS": ["scheduler_project.schema.only_the_api"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "scheduler_project.schema.name_actions",
         "scheduler_project.schema.add_problems",
         "scheduler_project.schema.add_headers",
     ],

@@ -61,7 +61,7 @@ class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
     """Tells drf-spectacular what `BearerKeyAuthentication` is."""
 
     target_class = "access.authentication.BearerKeyAuthentication"
-    name = "apiKey"
+    name = "bearerAuth"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Json:
         """An HTTP bearer scheme."""
@@ -71,6 +71,19 @@ class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
 def only_the_api(endpoints: list[tuple[str, str, str, Any]], **kwargs: Any) -> list[tuple[str, str, str, Any]]:
     """Preprocessing hook: leave out what is outside /api/v1."""
     return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/v1/")]
+
+
+def name_actions(result: Json, **kwargs: Any) -> Json:
+    """Postprocessing hook: `runs_cancel` instead of `runs_cancel_create`, wherever the short name is free."""
+    taken = {operation["operationId"] for _, _, operation in _operations(result)}
+    for _, path, operation in _operations(result):
+        name = operation["operationId"]
+        short, _, verb = name.rpartition("_")
+        is_action = path.rpartition("/")[2] == short.rpartition("_")[2]
+        if is_action and "_" in short and verb in ("create", "retrieve") and short not in taken:
+            operation["operationId"] = short
+            taken.add(short)
+    return result
 
 
 def add_problems(result: Json, **kwargs: Any) -> Json:
@@ -109,11 +122,11 @@ def _operations(result: Json) -> Iterator[tuple[str, str, Json]]:
 
 def _problems_of(method: str, path: str, operation: Json) -> list[int]:
     guarded = {} not in operation.get("security", [{}])
-    statuses = {401, 403, 429} if guarded else set()
-    statuses |= {406, 503}
+    statuses = {401, 403, 406, 429, 503} if guarded else {503}
     if "{" in path:
         statuses.add(404)
-    if operation.get("parameters") or method in ("post", "patch"):
+    queried = any(parameter["in"] == "query" for parameter in operation.get("parameters", []))
+    if queried or method in ("post", "patch"):
         statuses.add(422)
     if "requestBody" in operation:
         statuses |= {400, 413, 415}

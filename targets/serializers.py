@@ -43,7 +43,7 @@ class HeadersField(serializers.DictField):
         return mask_headers(value)
 
 
-@extend_schema_field({"type": ["string", "object", "array", "null"]})
+@extend_schema_field({"type": ["string", "object", "array"]})
 class BodyTemplateField(serializers.Field[str, Any, str, Any]):
     """Text as it is sent; a JSON object or array is kept as its JSON text."""
 
