@@ -28,10 +28,11 @@ __all__ = [
     "upcoming",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Nothing fires later: two days short of year 10000, so that local time and jitter fit in whatever the zone.
-_LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# Nothing fires before 1970, from where run ids count milliseconds, nor in the last two days of year 9999: local
+# times and jitter then never leave the calendar.
+_BEFORE_FIRST = datetime(1970, 1, 1, tzinfo=UTC) - _MICROSECOND
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _DAY = timedelta(days=1)
 # Where `shortest_gap` looks: past both clock changes of a year, and past the next two leap years.
 _NEXT_CHANGES = timedelta(days=400)
@@ -69,37 +70,40 @@ def upcoming(timing: Timing, after: datetime, count: int) -> list[Fire]:
 
 
 def _occurrences(timing: Timing, after: datetime) -> Iterator[CronFire]:
-    end = _LAST if timing.expires_at is None else min(timing.expires_at, _LAST)
-    for fire in _endless(timing, after):
-        if fire.at > end:
+    for fire in _endless(timing, _bounded(after)):
+        if fire.at >= _LAST or (timing.expires_at is not None and fire.at > timing.expires_at):
             return
         yield fire
+
+
+def _bounded(moment: datetime) -> datetime:
+    """`moment` in UTC; those before the first possible fire and after the last one are as good as just before them."""
+    return max(min(moment, _LAST), _BEFORE_FIRST).astimezone(UTC)
 
 
 def _endless(timing: Timing, after: datetime) -> Iterator[CronFire]:
     """Fires of any type, without the end of the window. Those that are no cron name no wall clock: `at` stands in."""
     if timing.cron_expression is not None:
-        # Cron may fire at the very start. Nothing fires before 1970: run ids count milliseconds from there.
-        after = max(after, max(timing.started_at, _EPOCH) - _MICROSECOND)
-        yield from cron_fires(timing.cron_expression, timing.timezone, after)
+        # Cron may fire at the very start, so "later" begins a moment ahead of it.
+        start = max(after, _bounded(timing.started_at) - _MICROSECOND)
+        yield from cron_fires(timing.cron_expression, timing.timezone, start)
     elif timing.interval_seconds is not None:
         yield from (CronFire(at, at) for at in _grid(timing.started_at, timing.interval_seconds, after))
     elif timing.run_at is not None and timing.run_at > after:
-        at = timing.run_at.astimezone(UTC)
+        at = _bounded(timing.run_at)  # one beyond the last fire becomes `_LAST`, which never fires
         yield CronFire(at, at)
 
 
 def _grid(started_at: datetime, interval_seconds: int, after: datetime) -> Iterator[datetime]:
-    """`started_at + k * interval` for k >= 1. Each is computed from the start, so nothing adds up to a drift."""
-    start, step = started_at.astimezone(UTC), timedelta(seconds=interval_seconds)
-    number = max((after - start) // step + 1, 1)
-    while True:
-        try:
-            at = start + number * step
-        except OverflowError:
-            return  # beyond year 9999
-        yield at
-        number += 1
+    """`started_at + k * interval` for k >= 1, later than `after` (UTC). Whole steps from the start: nothing drifts."""
+    step, elapsed = timedelta(seconds=interval_seconds), after - started_at
+    try:
+        at = after + (max(elapsed // step + 1, 1) * step - elapsed)
+        while True:
+            yield at
+            at += step
+    except OverflowError:
+        return  # beyond year 9999
 
 
 def _note(fire: CronFire, timing: Timing) -> str:
@@ -142,15 +146,15 @@ def _some_fires(timing: Timing, after: datetime) -> Iterator[datetime]:
 
 def _days_before_clock_changes(timing: Timing, after: datetime) -> Iterator[datetime]:
     zone, end = find_zone(timing.timezone), _later(after, _NEXT_CHANGES)
-    change = next_offset_change(zone, after, end)
+    change = next_offset_change(zone, _bounded(after), end)
     while change is not None:
         yield change - _DAY
         change = next_offset_change(zone, change, end)
 
 
 def _later(moment: datetime, span: timedelta) -> datetime:
-    """`moment` plus `span`, at most the end of time."""
-    return min(moment.astimezone(UTC), _LAST - span) + span
+    """`moment` plus `span`, at most the last moment of all."""
+    return min(_bounded(moment), _LAST - span) + span
 
 
 def check_cron(expression: str, timezone: str, now: datetime) -> None:
