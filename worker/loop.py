@@ -140,7 +140,7 @@ class Worker:
 
     def _claim_and_execute(self, now: datetime) -> int:
         # Without a certain lease nothing may be sent; results that can't be written must not pile up.
-        if self.stop.requested or not self.heartbeat.trusted() or len(self.recorder) >= self.config.seats:
+        if self.stop.requested or not self.heartbeat.trusted() or len(self.recorder) > self.config.seats:
             return 0
         worker_id = self.heartbeat.worker_id
         if self._unsure_since is not None:
@@ -194,8 +194,9 @@ class Worker:
         self._count(tick, took)
         if self._is_last(tick, now, moments):
             return None
+        idle_drain = self.config.mode is RunMode.DRAIN and not self.pool.in_flight()
         bounds = (
-            self.config.poll_seconds,
+            0.0 if idle_drain else self.config.poll_seconds,
             self._rescue_cadence.seconds_left(),
             self._housekeeping.seconds_left(),
         )

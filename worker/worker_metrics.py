@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -43,13 +44,14 @@ class WorkerMetrics:
         self.results_held.set_function(results_held)
         self.heartbeat_age.set_function(heartbeat_age)
 
-    def serve(self, port: int) -> None:
+    def serve(self, port: int) -> WSGIServer:
         """Answer scrapes on loopback, in a thread of its own.
 
         Raises:
             OSError: the port can't be used.
         """
-        start_http_server(port, addr=LOOPBACK, registry=self.registry)
+        server, _thread = start_http_server(port, addr=LOOPBACK, registry=self.registry)
+        return server
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"api_scheduler_worker_{name}", text, registry=self.registry)

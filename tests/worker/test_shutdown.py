@@ -30,10 +30,10 @@ class Rig:
 
 def test_the_first_signal_asks_to_stop_and_wakes_the_loop() -> None:
     rig = Rig()
-    assert not rig.stop.requested
+    before = rig.stop.requested
     rig.signal_after(0)
 
-    assert rig.stop.requested
+    assert (before, rig.stop.requested) == (False, True)
     assert rig.wakes == 1
     assert rig.exits == []
 

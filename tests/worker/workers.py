@@ -97,12 +97,19 @@ def make_ticket(**fields: Any) -> Ticket:
     return Ticket(**{**values, **fields})
 
 
+def every(_statement_or_values: object) -> bool:
+    """All of them."""
+    return True
+
+
 @contextmanager
-def failing_database(error: Exception, *, when: Callable[[str], bool] = lambda sql: True) -> Iterator[None]:
-    """Every statement of this thread for which `when` holds raises `error` instead."""
+def failing_database(
+    error: Exception, *, when: Callable[[str], bool] = every, when_values: Callable[[object], bool] = every
+) -> Iterator[None]:
+    """This thread's statements for which `when` and `when_values` hold raise `error` instead."""
 
     def fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if when(sql):
+        if when(sql) and when_values(params):
             raise error
         return execute(sql, params, many, context)
 
