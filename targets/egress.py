@@ -147,7 +147,7 @@ def parse_url(url: str) -> UrlParts:
     if len(url) > MAX_URL_CHARS:
         raise UrlProblem(f"The URL has {len(url)} characters; at most {MAX_URL_CHARS} can be sent.")
     for char in url:
-        if char == "\\" or char.isspace() or unicodedata.category(char) in ("Cc", "Cs", "Zs", "Zl", "Zp"):
+        if char == "\\" or unicodedata.category(char) in ("Cc", "Cs", "Zs", "Zl", "Zp"):
             raise UrlProblem(f"The URL contains {_name(char)}. Percent-encode it or take it out.")
     match = _URL.fullmatch(url)
     if match is None:

@@ -44,7 +44,7 @@ def keep_masked(new_headers: Mapping[str, str], stored_headers: Mapping[str, str
     Raises:
         InvalidFields: for `headers`, where a masked value has no stored one of the same name (in any case).
     """
-    stored = {name.lower(): value for name, value in stored_headers.items() if is_secret_header(name)}
+    stored = {name.lower(): value for name, value in stored_headers.items()}
     kept = dict(new_headers)
     for name, value in new_headers.items():
         if value == MASK and is_secret_header(name):

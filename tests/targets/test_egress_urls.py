@@ -76,6 +76,7 @@ REFUSED = [
     ("http://\uff11\uff12\uff17.\uff11/", "four decimal numbers"),
     ("http://[::1/", "IPv6"),
     ("http://[]/", "IPv6"),
+    ("http://[1::23:80/", "IPv6"),
     ("http://[127.0.0.1]/", "IPv6"),
     ("http://[v1.fe80]/", "IPv6"),
     ("http://[::1]a/", "port '1]a'"),

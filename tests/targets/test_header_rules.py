@@ -116,8 +116,9 @@ def test_it_allows_printable_values(value: str) -> None:
     assert header_problem({"X-Note": value}) is None
 
 
-def test_it_refuses_names_that_differ_only_in_case() -> None:
-    assert header_problem({"X-Note": "a", "x-note": "b"}) == "X-Note and x-note are the same header. Keep one of them."
+@pytest.mark.parametrize(("one", "other"), [("X-Note", "x-note"), ("x-note", "X-Note"), ("X-NOTE", "X-Note")])
+def test_it_refuses_names_that_differ_only_in_case(one: str, other: str) -> None:
+    assert header_problem({one: "a", other: "b"}) == f"{one} and {other} are the same header. Keep one of them."
 
 
 def test_it_allows_64_headers_and_no_more() -> None:
