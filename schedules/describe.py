@@ -15,6 +15,7 @@ from schedules.timing import Timing
 from schedules.zones import find_zone
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_SINGLE = re.compile(r"^1 (\w+)$")
 _CLOCK_TIME = re.compile(r"at \d\d:")
 _OPEN_STEP = re.compile(r"(?:\*|\d+)/(\d+)")
 
@@ -24,7 +25,7 @@ def describe(timing: Timing) -> str:
     if timing.cron_expression is not None:
         return f"{_cron_words(timing.cron_expression)} ({timing.timezone}){_until(timing)}"
     if timing.interval_seconds is not None:
-        every = _duration(timedelta(seconds=timing.interval_seconds)).removeprefix("1 ")
+        every = _SINGLE.sub(r"\1", _duration(timedelta(seconds=timing.interval_seconds)))
         if timing.expires_at is None:
             return f"every {every}"
         return f"every {every} for {_duration(timing.expires_at - timing.started_at)}"
