@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
-from functools import lru_cache
 from uuid import UUID
 
 from runs.outcome import Outcome
@@ -15,14 +14,12 @@ from runs.record import record_results
 from runs.services import open_test_run
 from runs.tickets import Result
 from schedules.clock import database_now
-from targets.egress import EgressPolicy
 from targets.egress_settings import egress_policy
 from targets.models import Target
+from targets.request_spec import RequestSpec
 from worker.executor import Executor
 from worker.models import ProcessKind, WorkerProcess
 
-# Test calls at once in one web process.
-THREADS = 8
 # What an attempt may take beyond its deadline, recording included, before the worker gives it up.
 LEASE_MARGIN = timedelta(seconds=30)
 
@@ -43,7 +40,7 @@ def call_target_once(*, target_id: UUID) -> UUID:
         started_at = database_now()
         ticket = open_test_run(target_id=target_id, worker_id=holder, now=started_at)
         request = ticket.request
-        outcome = request if isinstance(request, Outcome) else _executor(egress_policy()).execute(request)
+        outcome = request if isinstance(request, Outcome) else _execute(request)
         now = database_now()
         record_results([Result(ticket, outcome, started_at, now)], now=now)
     return ticket.run_id
@@ -68,7 +65,7 @@ def _lease(longest: timedelta) -> Iterator[UUID]:
         process.delete()
 
 
-@lru_cache(maxsize=1)
-def _executor(policy: EgressPolicy) -> Executor:
-    """One for the whole process, made at the first call: after a server has forked."""
-    return Executor(policy, THREADS)
+def _execute(request: RequestSpec) -> Outcome:
+    # An executor of its own: test calls are rare, and a web process should keep no connections to targets open.
+    with closing(Executor(egress_policy(), threads=1)) as executor:
+        return executor.execute(request)

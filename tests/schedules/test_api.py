@@ -462,12 +462,9 @@ class TestExplain:
     )
     @pytest.mark.parametrize("schedule_type", ["interval", "cron", "once"])
     def test_it_answers_for_any_moment(self, api: ApiClient, at: str, schedule_type: str) -> None:
-        own = {"interval_seconds": None, "cron_expression": None, "run_at": None}
-        own |= {
-            "interval": {"interval_seconds": 60},
-            "cron": {"cron_expression": "0 3 29 2 *"},
-            "once": {"run_at": NOW},
-        }[schedule_type]
+        fields = {"interval": "interval_seconds", "cron": "cron_expression", "once": "run_at"}
+        values: dict[str, Any] = {"interval": 60, "cron": "0 3 29 2 *", "once": NOW}
+        own = dict.fromkeys(fields.values()) | {fields[schedule_type]: values[schedule_type]}
         schedule = make_schedule(schedule_type=schedule_type, **own)
         answer = api.get(f"/schedules/{schedule.id}/explain", at=at)
         assert answer.status_code == 200
