@@ -104,6 +104,7 @@ class GuardedConnection(HTTPConnection):
         super().__init__(host, port)
         self._dialer = dialer
         self._remote_ip: str | None = None
+        self._outbox: bytearray | None = None
         self.call: Call
         self.idle_since = 0.0
 
@@ -113,21 +114,31 @@ class GuardedConnection(HTTPConnection):
         self._remote_ip = self.call.remote_ip
 
     def request(self, *args: Any, **options: Any) -> None:
-        """Connect where needed, ask, and send."""
+        """Connect where needed, put the request together, ask, and send it in one piece."""
         call = self.call
         if self.sock is None:
             self.connect()
         else:
             call.remote_ip = self._remote_ip
             call.guard(self.sock, call.deadline)
+        self._outbox = bytearray()
+        super().request(*args, **options)
+        message, self._outbox = self._outbox, None
         call.ask_to_send()
         try:
-            super().request(*args, **options)
+            self.send(message)
         except OSError as error:
             # A target may answer before it has taken in the whole request: urllib3 then goes on to read that.
             if isinstance(error, BrokenPipeError | ConnectionResetError) and not call.cut_off:
                 raise
             raise self._failure(error) from error
+
+    def send(self, data: Any) -> None:
+        """What http.client sends piece by piece is held back until `request` has all of it."""
+        if self._outbox is None:
+            super().send(data)
+        else:
+            self._outbox += data
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         """Wait for the head of the response."""
@@ -180,18 +191,15 @@ class IdleConnections:
 
     def put(self, origin: Origin, connection: GuardedConnection) -> None:
         """Keep `connection` for the next call to `origin`; close those that nobody came for."""
-        connection.idle_since = time.monotonic()
+        now = time.monotonic()
+        connection.idle_since = now
         with self._lock:
             self._kept[connection] = origin
             self._by_origin.setdefault(origin, []).append(connection)
-            stale = [] if not self._closed else list(self._kept)
-            for kept in self._kept:
-                if len(self._kept) - len(stale) <= self._limit and kept.idle_since + IDLE_SECONDS > time.monotonic():
-                    break
-                stale.append(kept)
-            for kept in stale:
+            leaving = self._leaving(now)
+            for kept in leaving:
                 self._drop(kept)
-        for kept in stale:
+        for kept in leaving:
             kept.close()
 
     def close(self) -> None:
@@ -203,6 +211,16 @@ class IdleConnections:
             self._by_origin.clear()
         for connection in kept:
             connection.close()
+
+    def _leaving(self, now: float) -> list[GuardedConnection]:
+        """The oldest ones: those beyond the limit and those kept for too long."""
+        surplus = len(self._kept) if self._closed else len(self._kept) - self._limit
+        leaving: list[GuardedConnection] = []
+        for kept in self._kept:
+            if len(leaving) >= surplus and now - kept.idle_since <= IDLE_SECONDS:
+                break
+            leaving.append(kept)
+        return leaving
 
     def _drop(self, connection: GuardedConnection) -> None:
         origin = self._kept.pop(connection)
