@@ -35,6 +35,14 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
     (env.read_networks, (), {}, "10.1.2.3/8", [ipaddress.ip_network("10.0.0.0/8")]),
     (env.read_networks, (), {}, "::1", [ipaddress.ip_network("::1/128")]),
     (env.read_fernet_keys, (), {}, f"{KEY}, {KEY}", [KEY, KEY]),
+    (env.read_hosts, (), {}, "", []),
+    (
+        env.read_hosts,
+        (),
+        {},
+        "DB.internal., ::1,[0::1], b\u00fccher.de",
+        ["db.internal", "::1", "::1", "xn--bcher-kva.de"],
+    ),
     (env.read_ports, (), {}, "1,65535", [1, 65535]),
     (env.read_time_zone, ZONE, {}, "Asia/Kolkata", "Asia/Kolkata"),
     (env.read_rate, ("1200/min",), {}, "", "1200/min"),
@@ -56,6 +64,10 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, str]] 
     ),
     (env.read_networks, (), {}, "10.0.0.0/8,home", "must be a comma-separated list of addresses or CIDR blocks"),
     (env.read_networks, (), {}, "10.0.0.0/33", "must be a comma-separated list of addresses or CIDR blocks"),
+    *(
+        (env.read_hosts, (), {}, value, "must be a comma-separated list of host names")
+        for value in ("http://db.internal", "db.internal:80", "*.internal", "127.1")
+    ),
     *((env.read_ports, (), {}, value, "must be a comma-separated list of ports") for value in ("0", "65536", "http")),
     *(
         (env.read_time_zone, ZONE, {}, value, "must be an IANA time zone name, such as Europe/Berlin")
