@@ -2,8 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.contrib.admin import AdminSite
-from django.contrib.admin.apps import AdminConfig
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from runs.metrics import HourOfRuns
+from runs.models import Run
+from scheduler_project.live_state import read_dashboard
+from schedules.clock import database_now
+from schedules.models import Schedule
+
+ROWS_SHOWN = 8
+CHART_HEIGHT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One hour of the chart, in the chart's units; `y` counts from the top."""
+
+    hour: HourOfRuns
+    x: int
+    failed_height: float
+    success_height: float
+
+    @property
+    def success_y(self) -> float:
+        """The upper edge of the part that succeeded, which stands on the failed one."""
+        return CHART_HEIGHT - self.failed_height - self.success_height
+
+    @property
+    def failed_y(self) -> float:
+        """The upper edge of the part that failed."""
+        return CHART_HEIGHT - self.failed_height
+
+
+def bars(hours: list[HourOfRuns]) -> list[Bar]:
+    """The chart's bars, scaled to the busiest hour."""
+    most = max((hour.success + hour.failed for hour in hours), default=0) or 1
+    return [
+        Bar(
+            hour=hour,
+            x=number * 10,
+            failed_height=round(hour.failed / most * CHART_HEIGHT, 2),
+            success_height=round(hour.success / most * CHART_HEIGHT, 2),
+        )
+        for number, hour in enumerate(hours)
+    ]
 
 
 class SchedulerAdminSite(AdminSite):
@@ -13,8 +60,20 @@ class SchedulerAdminSite(AdminSite):
     site_title = "API Scheduler"
     index_title = "Dashboard"
 
-
-class SchedulerAdminConfig(AdminConfig):
-    """Makes `SchedulerAdminSite` the site that `admin.site` means."""
-
-    default_site = "scheduler_project.admin_site.SchedulerAdminSite"
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The dashboard: is it alive, what failed, what comes next."""
+        now = database_now()
+        dashboard = read_dashboard(now)
+        succeeded = sum(hour.success for hour in dashboard.hours)
+        failed = sum(hour.failed for hour in dashboard.hours)
+        context = {
+            "dashboard": dashboard,
+            "bars": bars(dashboard.hours),
+            "succeeded": succeeded,
+            "failed": failed,
+            "success_rate": 100 * succeeded / (succeeded + failed) if succeeded + failed else None,
+            "dead_runs": Run.objects.dead().with_owners().order_by("-id")[:ROWS_SHOWN],
+            "next_schedules": Schedule.objects.filter(status="active").order_by("next_run_at")[:ROWS_SHOWN],
+            **(extra_context or {}),
+        }
+        return super().index(request, context)

@@ -97,7 +97,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "scheduler_project.admin_site.SchedulerAdminConfig",
+    "scheduler_project.admin_config.SchedulerAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
