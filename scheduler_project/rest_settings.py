@@ -40,7 +40,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "Send `Authorization: Bearer <key>`; `manage.py create_api_key --name NAME` makes a key. "
         "Every error is an RFC 9457 problem document. Times are RFC 3339 with an offset."
     ),
-    "VERSION": "1",
+    "VERSION": "v1",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,

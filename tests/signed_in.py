@@ -14,10 +14,14 @@ from access.keys import create_key
 ALL_BUT_ADMIN = ("read", "write", "run")
 
 
+def new_key(*scopes: str) -> str:
+    """The text of a new key; read, write and run unless told otherwise."""
+    return create_key(name="test", scopes=scopes or ALL_BUT_ADMIN, expires_at=None, now=timezone.now())[1]
+
+
 def key_client(*scopes: str) -> APIClient:
-    """A client with a new key; read, write and run unless told otherwise. Errors come back as answers."""
-    _, text = create_key(name="test", scopes=scopes or ALL_BUT_ADMIN, expires_at=None, now=timezone.now())
-    return client_with(text)
+    """A client with a new key. Errors come back as answers."""
+    return client_with(new_key(*scopes))
 
 
 def client_with(key: str) -> APIClient:
@@ -25,6 +29,11 @@ def client_with(key: str) -> APIClient:
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
     return client
+
+
+def post_raw(client: Any, path: str, body: bytes, content_type: str = "application/json", **extra: Any) -> Any:
+    """POST exactly these bytes."""
+    return client.generic("POST", path, body, content_type=content_type, **extra)
 
 
 def make_user(*permissions: str, **fields: Any) -> User:

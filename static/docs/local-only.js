@@ -1,11 +1,19 @@
 // ReDoc's footer loads its maker's logo from their host. Images of other hosts are left out before they are asked for.
 "use strict";
 
-const setAttribute = Element.prototype.setAttribute;
-Element.prototype.setAttribute = function (name, value) {
-  const isImage = this.tagName === "IMG" && name.toLowerCase() === "src";
-  if (isImage && new URL(value, location.href).origin !== location.origin && !String(value).startsWith("data:")) {
-    return;
-  }
-  setAttribute.call(this, name, value);
-};
+(() => {
+  const property = Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, "src");
+  const setAttribute = Element.prototype.setAttribute;
+  const isOurs = (value) => String(value).startsWith("data:") || new URL(value, location.href).origin === location.origin;
+
+  Object.defineProperty(HTMLImageElement.prototype, "src", {
+    ...property,
+    set(value) {
+      if (isOurs(value)) property.set.call(this, value);
+    },
+  });
+  Element.prototype.setAttribute = function (name, value) {
+    if (this instanceof HTMLImageElement && name === "src" && !isOurs(value)) return;
+    setAttribute.call(this, name, value);
+  };
+})();

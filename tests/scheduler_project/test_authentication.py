@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from access.keys import create_key
 from access.models import ApiKey
-from tests.signed_in import client_with, key_client, make_user, problem_of
+from tests.signed_in import client_with, key_client, make_user, new_key, problem_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.scheduler_project.probe_api")]
 LIST = "/api/v1/things"
@@ -37,9 +37,8 @@ def test_a_key_opens_the_api() -> None:
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer"])
 def test_the_scheme_is_case_insensitive(scheme: str) -> None:
-    client = key_client()
-    text = str(client._credentials["HTTP_AUTHORIZATION"]).removeprefix("Bearer ")
-    client.credentials(HTTP_AUTHORIZATION=f"{scheme}  {text} ")
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"{scheme}  {new_key()} ")
     assert client.get(LIST).status_code == 200
 
 
@@ -145,5 +144,5 @@ def test_a_session_reads_without_and_writes_only_with_a_csrf_token() -> None:
 
 def test_a_key_needs_no_csrf_token() -> None:
     client = APIClient(enforce_csrf_checks=True)
-    client.credentials(**key_client()._credentials)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {new_key()}")
     assert client.post(LIST, NEW_THING).status_code == 201

@@ -21,7 +21,7 @@ from schedules.errors import WrongState as ScheduleWrongState
 from targets.errors import InvalidFields
 from targets.models import Target
 from tests.scheduler_project.probe_api import Failure
-from tests.signed_in import client_with, key_client, make_user, pointers_of, problem_of
+from tests.signed_in import client_with, key_client, make_user, pointers_of, post_raw, problem_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.scheduler_project.probe_api")]
 ID = "00000000-0000-4000-8000-000000000000"
@@ -104,34 +104,34 @@ def test_no_accept_header_makes_an_error_of_ours(accept: str) -> None:
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "json", "x" * 300],
 )
 def test_a_body_that_is_not_declared_as_json_is_a_415(kind: str) -> None:
-    problem_of(key_client().generic("POST", "/api/v1/things/check", b'{"text": "x"}', content_type=kind), 415)
+    problem_of(post_raw(key_client(), "/api/v1/things/check", b'{"text": "x"}', kind), 415)
 
 
 def test_a_post_without_a_body_counts_as_an_empty_object() -> None:
     client = key_client()
-    assert client.generic("POST", "/api/v1/things/check", b"", content_type="").status_code == 200
+    assert post_raw(client, "/api/v1/things/check", b"", "").status_code == 200
     form = "application/x-www-form-urlencoded"
-    assert client.generic("POST", "/api/v1/things/check", b"", content_type=form).status_code == 200
+    assert post_raw(client, "/api/v1/things/check", b"", form).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"NaN", b"\xff", b"plain"])
 def test_a_body_that_is_not_json_is_a_400(body: bytes) -> None:
-    problem_of(key_client().generic("POST", "/api/v1/things/check", body, content_type="application/json"), 400)
+    problem_of(post_raw(key_client(), "/api/v1/things/check", body, "application/json"), 400)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true"])
 def test_a_body_that_is_no_object_is_a_422(body: bytes) -> None:
-    response = key_client().generic("POST", "/api/v1/things/check", body, content_type="application/json")
+    response = post_raw(key_client(), "/api/v1/things/check", body, "application/json")
     assert pointers_of(response) == [""]
 
 
 @pytest.mark.parametrize("body", [b'{"text": "' + b"x" * 1024 * 1024 + b'"}', b"[" * 65 + b"]" * 65])
 def test_a_body_too_large_or_too_deep_is_a_413(body: bytes) -> None:
-    problem_of(key_client().generic("POST", "/api/v1/things/check", body, content_type="application/json"), 413)
+    problem_of(post_raw(key_client(), "/api/v1/things/check", body, "application/json"), 413)
 
 
 def test_a_chunked_body_is_a_411_instead_of_passing_for_an_empty_one() -> None:
-    problem_of(key_client().generic("POST", "/api/v1/things/check", b"", HTTP_TRANSFER_ENCODING="chunked"), 411)
+    problem_of(post_raw(key_client(), "/api/v1/things/check", b"", HTTP_TRANSFER_ENCODING="chunked"), 411)
 
 
 @pytest.mark.parametrize("query", ["a=%00", "%00=a", "limit=1&search=x%00y"])
@@ -199,7 +199,7 @@ def test_fields_of_a_service_become_pointers(failing: Callable[[Exception], Any]
 
 
 def test_nested_validation_errors_become_flat_pointers(failing: Callable[[Exception], Any]) -> None:
-    nested = {"headers": {"a/b": ["Bad."]}, "list": [{}, {"x": ["Wrong."]}], "non_field_errors": ["Both."]}
+    nested: Any = {"headers": {"a/b": ["Bad."]}, "list": [{}, {"x": ["Wrong."]}], "non_field_errors": ["Both."]}
     assert sorted(pointers_of(failing(ValidationError(nested)))) == ["", "/headers/a~1b", "/list/1/x"]
 
 

@@ -18,7 +18,7 @@ VALUES = {"name": "Orders", "url": "https://example.com", "run_count": 3}
 
 
 def patch(target: Target, if_match: str | None, name: str = "New") -> Any:
-    headers = {} if if_match is None else {"HTTP_IF_MATCH": if_match}
+    headers: Any = {} if if_match is None else {"HTTP_IF_MATCH": if_match}
     return key_client().patch(f"/api/v1/things/{target.id}", {"name": name}, **headers)
 
 

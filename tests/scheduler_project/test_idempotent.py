@@ -14,7 +14,7 @@ from access.models import IdempotentRequest
 from runs.errors import WrongState
 from targets.models import Target
 from tests.scheduler_project.probe_api import Failure
-from tests.signed_in import client_with, key_client, pointers_of, problem_of
+from tests.signed_in import client_with, key_client, new_key, pointers_of, post_raw, problem_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.scheduler_project.probe_api")]
 LIST = "/api/v1/things"
@@ -140,7 +140,7 @@ def test_a_replay_still_needs_the_scope(client: APIClient) -> None:
 
 
 def test_a_wrong_body_type_is_no_reason_to_fail(client: APIClient) -> None:
-    response = client.generic("POST", LIST, b"x", content_type="text/plain", HTTP_IDEMPOTENCY_KEY="k")
+    response = post_raw(client, LIST, b"x", "text/plain", HTTP_IDEMPOTENCY_KEY="k")
     problem_of(response, 415)
 
 
@@ -148,12 +148,12 @@ def test_a_wrong_body_type_is_no_reason_to_fail(client: APIClient) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_many_requests_at_once_one_acts() -> None:
     count = 6
-    authorization = str(key_client()._credentials["HTTP_AUTHORIZATION"])
+    key = new_key()
     start = Barrier(count)
 
     def send(_: int) -> int:
         try:
-            client = client_with(authorization.removeprefix("Bearer "))
+            client = client_with(key)
             start.wait()
             status: int = post(client).status_code
             return status

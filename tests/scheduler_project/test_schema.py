@@ -119,9 +119,10 @@ def test_versions_are_named_where_they_are_given(path: str, method: str, status:
 def test_every_post_honours_the_idempotency_key() -> None:
     deaf = []
     for address, pattern in views(get_resolver()):
-        name = getattr(pattern.callback, "actions", {}).get("post")
+        view: Any = pattern.callback
+        name = getattr(view, "actions", {}).get("post")
         if address.startswith("api/v1/") and name:
-            handler = getattr(pattern.callback.cls, name)
+            handler = getattr(view.cls, name)
             if not getattr(handler, "honours_idempotency_key", False):
                 deaf.append(address)
     assert deaf == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -24,7 +25,7 @@ def three_per_hour(settings: Settings) -> Iterator[None]:
     cache.clear()
 
 
-def statuses(client: APIClient, count: int, **headers: str) -> list[int]:
+def statuses(client: APIClient, count: int, **headers: Any) -> list[int]:
     return [client.get(LIST, **headers).status_code for _ in range(count)]
 
 
