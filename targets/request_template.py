@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from targets.models import Target
-from targets.request_spec import RequestTemplate
+from targets.request_spec import RequestTemplate, TemplateProblem
+from targets.secrets import Undecryptable
 
 
 def request_template(target: Target) -> RequestTemplate:
-    """The target's request with its placeholders still in it, ready for `render_request`."""
+    """The target's request with its placeholders still in it, ready for `render_request`.
+
+    Raises:
+        TemplateProblem: the stored headers can't be decrypted.
+    """
+    if isinstance(target.headers, Undecryptable):
+        raise TemplateProblem(f"The target's headers can't be decrypted. {Undecryptable.REMEDY}")
     return RequestTemplate(
         method=target.method,
         url=target.url,

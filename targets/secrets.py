@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
@@ -64,17 +64,33 @@ def key_ring() -> MultiFernet:
     return _ring(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
+class Undecryptable(dict[str, str]):
+    """Stands in for a stored value that none of `FIELD_ENCRYPTION_KEYS` opens: empty, and never written back.
+
+    One such row must not break a list or a worker's tick; whoever needs the value says what is wrong.
+    """
+
+    REMEDY = "Put the key that they were stored with back into FIELD_ENCRYPTION_KEYS, or set the headers again."
+
+
 class EncryptedJSONField(_TextField):
     """A JSON value stored as one Fernet token, so that a database dump shows nothing of it."""
 
     def from_db_value(self, value: str | None, *_: object) -> Any:
-        """Decrypt what the database holds.
-
-        Raises:
-            cryptography.fernet.InvalidToken: none of `FIELD_ENCRYPTION_KEYS` opens it.
-        """
-        return None if value is None else json.loads(key_ring().decrypt(value.encode()))
+        """Decrypt what the database holds; `Undecryptable` where no key opens it."""
+        if value is None:
+            return None
+        try:
+            return json.loads(key_ring().decrypt(value.encode()))
+        except InvalidToken:
+            return Undecryptable()
 
     def get_prep_value(self, value: Any) -> str | None:
-        """Encrypt with the first key."""
+        """Encrypt with the first key.
+
+        Raises:
+            ValueError: the value is `Undecryptable`; writing it would destroy what is stored.
+        """
+        if isinstance(value, Undecryptable):
+            raise ValueError("a value that can't be decrypted must not be written back")
         return None if value is None else key_ring().encrypt(json.dumps(value).encode()).decode()

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 
 from runs.models import Attempt, Run
 from runs.outcome import Outcome
@@ -125,6 +126,18 @@ def test_a_request_that_cannot_be_built_becomes_a_template_error_to_record() -> 
     request = claim_one().request
     assert isinstance(request, Outcome)
     assert request.error_type == "template"
+
+
+def test_a_target_that_cannot_be_decrypted_fails_its_own_run_only(settings: Any) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    lost = make_run()
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    fine = make_run()
+    requests = {ticket.run_id: ticket.request for ticket in claim()}
+    assert isinstance(requests[fine.id], RequestSpec)
+    refused = requests[lost.id]
+    assert isinstance(refused, Outcome)
+    assert "FIELD_ENCRYPTION_KEYS" in refused.error_message
 
 
 def test_the_ticket_remembers_when_the_attempt_was_due() -> None:

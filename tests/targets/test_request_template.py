@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
 from targets.models import Target
+from targets.request_spec import TemplateProblem
 from targets.request_template import request_template
+from targets.secrets import Undecryptable
 from tests.factories import make_target
 
 
@@ -27,3 +30,9 @@ def test_it_carries_every_part_of_the_stored_request() -> None:
     }
     target = make_target(**fields)
     assert asdict(request_template(Target.objects.get(pk=target.pk))) == fields
+
+
+def test_headers_that_cannot_be_decrypted_are_a_problem_of_the_template_that_names_the_setting() -> None:
+    fields: dict[str, Any] = {"url": "http://example.com/", "headers": Undecryptable()}
+    with pytest.raises(TemplateProblem, match="FIELD_ENCRYPTION_KEYS"):
+        request_template(Target(**fields))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet
 from django.db import connection
 from pytest_django import Settings
 
 from targets.errors import InvalidFields
 from targets.models import Target
-from targets.secrets import MASK, is_secret_header, keep_masked, mask_headers
+from targets.secrets import MASK, Undecryptable, is_secret_header, keep_masked, mask_headers
 from tests.factories import make_target
 
 CANARY = "canary-4f1c9e77"
@@ -108,5 +108,16 @@ def test_the_first_key_is_the_one_that_encrypts(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *older]
     target = make_target(headers={"X-Note": "a"})
     settings.FIELD_ENCRYPTION_KEYS = older
-    with pytest.raises(InvalidToken):
-        Target.objects.get(pk=target.pk)
+    assert isinstance(Target.objects.get(pk=target.pk).headers, Undecryptable)
+
+
+@pytest.mark.django_db
+def test_a_row_that_no_key_opens_breaks_no_list_and_is_never_overwritten(settings: Settings) -> None:
+    make_target(headers={"X-Note": "a"})
+    keys = settings.FIELD_ENCRYPTION_KEYS
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    (target,) = Target.objects.all()
+    with pytest.raises(ValueError, match="must not be written back"):
+        Target.objects.filter(pk=target.pk).update(headers=target.headers)
+    settings.FIELD_ENCRYPTION_KEYS = keys
+    assert Target.objects.get(pk=target.pk).headers == {"X-Note": "a"}
