@@ -48,11 +48,16 @@ def test_every_management_command_named_exists() -> None:
     assert named <= set(get_commands())
 
 
-def test_gunicorn_accepts_the_images_command_line() -> None:
+def test_gunicorn_accepts_the_images_command_line(tmp_path: Path) -> None:
     command = image_command("CMD")
     assert command[:3] == ["python", "-m", "gunicorn"]
     done = subprocess.run(
-        [sys.executable, *command[1:], "--check-config"], cwd=BASE_DIR, check=False, capture_output=True, text=True
+        [sys.executable, *command[1:], "--check-config"],
+        cwd=BASE_DIR,
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
