@@ -27,9 +27,9 @@ def never_accepting() -> Iterator[int]:
 
 
 @contextmanager
-def full_backlog() -> Iterator[int]:
+def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Connections are not even completed: the queue of waiting ones is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+    with socket.create_server((host, port), backlog=0) as listener:
         waiting = [socket.socket() for _ in range(4)]
         for client in waiting:
             client.setblocking(False)

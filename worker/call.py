@@ -109,15 +109,10 @@ class Call:
         finally:
             self._spent[phase] = self._spent.get(phase, 0.0) + time.monotonic() - began
 
-    def guard(self, sock: socket.socket, deadline: float) -> None:
-        """Have `sock` shut down at `deadline`."""
+    def guard(self, sock: socket.socket) -> None:
+        """Have `sock` shut down at the deadline."""
         self.unguard()
-        self._watch = self.watchdog.watch(sock, deadline)
-
-    def extend_guard(self, deadline: float) -> None:
-        """Give the guarded socket until `deadline`."""
-        if self._watch is not None:
-            self.watchdog.move(self._watch, deadline)
+        self._watch = self.watchdog.watch(sock, self.deadline)
 
     @property
     def cut_off(self) -> bool:

@@ -63,7 +63,7 @@ class _HeadReader:
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """A response with a bounded head, whose interim answers (1xx) are skipped, and strict about chunk sizes."""
+    """A response with a bounded head whose interim answers (1xx) are skipped."""
 
     def begin(self) -> None:
         """Read the head of the final response."""
@@ -85,12 +85,6 @@ class BoundedResponse(http.client.HTTPResponse):
             if not 102 <= status <= 199:
                 return version, status, reason
             http.client.parse_headers(self.fp)
-
-    def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            raise ValueError
-        return size
 
 
 class GuardedConnection(HTTPConnection):
@@ -120,7 +114,7 @@ class GuardedConnection(HTTPConnection):
             self.connect()
         else:
             call.remote_ip = self._remote_ip
-            call.guard(self.sock, call.deadline)
+            call.guard(self.sock)
         self._outbox = bytearray()
         super().request(*args, **options)
         message, self._outbox = self._outbox, None

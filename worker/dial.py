@@ -38,8 +38,8 @@ class Dialer:
         with call.timed(Phase.CONNECT):
             sock = _connect_to_any(call, allowed)
         if tls:
-            return self._secure(call, sock, host)
-        call.guard(sock, call.deadline)
+            sock = self._secure(call, sock, host)
+        call.guard(sock)
         return sock
 
     def _look_up(self, call: Call, host: str, port: int) -> list[Endpoint]:
@@ -63,16 +63,12 @@ class Dialer:
     def _secure(self, call: Call, sock: socket.socket, host: str) -> socket.socket:
         with call.timed(Phase.HANDSHAKE):
             try:
-                # Each read of the handshake has a time-out, but there can be many: the guard ends them all.
+                # The one time-out of a socket that is not per read: ssl counts the whole handshake against it.
                 sock.settimeout(call.seconds_left())
-                call.guard(sock, call.connect_deadline)
-                secured = self._contexts[call.verify_tls].wrap_socket(sock, server_hostname=host)
-            except (OSError, ValueError) as error:
-                call.unguard()
+                return self._contexts[call.verify_tls].wrap_socket(sock, server_hostname=host)
+            except (Failure, OSError, ValueError) as error:
                 sock.close()
                 raise classify(error, call) from error
-        call.extend_guard(call.deadline)
-        return secured
 
 
 def _connect_to_any(call: Call, endpoints: Sequence[Endpoint]) -> socket.socket:

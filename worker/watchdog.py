@@ -46,14 +46,12 @@ class Watchdog:
         entry = Watch(socket.fromfd(sock.fileno(), sock.family, sock.type), deadline)
         with self._changed:
             self._watches.add(entry)
-            self._wake_for(deadline)
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+            elif deadline < self._wakes_at:
+                self._changed.notify()
         return entry
-
-    def move(self, entry: Watch, deadline: float) -> None:
-        """Give a watch another deadline; one that has fired stays fired."""
-        with self._changed:
-            entry.deadline = deadline
-            self._wake_for(deadline)
 
     def release(self, entry: Watch) -> bool:
         """End a watch; True where its deadline had come."""
@@ -68,13 +66,6 @@ class Watchdog:
         """Let the thread end once nothing is watched any more."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-
-    def _wake_for(self, deadline: float) -> None:
-        if not self._running:
-            self._running = True
-            threading.Thread(target=self._run, name="watchdog", daemon=True).start()
-        elif deadline < self._wakes_at:
             self._changed.notify()
 
     def _run(self) -> None:

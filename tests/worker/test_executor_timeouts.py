@@ -14,7 +14,7 @@ from runs.outcome import ErrorType, Outcome
 from targets.request_spec import RequestSpec
 from tests.hostile_sockets import drip_tls, full_backlog, never_accepting, speaking
 from tests.http_target import RecordingTarget
-from tests.worker.calls import LOOPBACK, spec
+from tests.worker.calls import LOOPBACK, Names, spec
 from worker.executor import Executor
 from worker.resolver import AddressInfo
 
@@ -107,6 +107,14 @@ def test_redirects_share_one_deadline(executor: Executor, target: RecordingTarge
     request = spec(target.url("/redirect?to=/silent"), follow_redirects=True, timeout_seconds=LIMIT)
     late(executor, request)
     assert target.calls("/silent")
+
+
+def test_a_silent_address_leaves_time_for_the_next_one(target: RecordingTarget) -> None:
+    executor = Executor(LOOPBACK, 1, lookup=Names({"two.example": [["127.0.0.2", "127.0.0.1"]]}))
+    with full_backlog("127.0.0.2", target.port):
+        outcome = executor.execute(spec(target.url("/x", host="two.example"), timeout_seconds=1))
+    executor.close()
+    assert (outcome.error_type, outcome.remote_ip) == (ErrorType.NONE, "127.0.0.1")
 
 
 class StuckLookup:

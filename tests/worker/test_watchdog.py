@@ -74,16 +74,6 @@ def test_an_earlier_deadline_that_comes_later_is_met(watchdog: Watchdog, pair: P
     assert (watchdog.release(near), watchdog.release(far)) == (True, False)
 
 
-@pytest.mark.parametrize(("first", "then"), [(60.0, SOON), (SOON, 3 * SOON)])
-def test_a_deadline_can_be_moved(watchdog: Watchdog, pair: Pair, first: float, then: float) -> None:
-    began = time.monotonic()
-    watch = watchdog.watch(pair[0], began + first)
-    watchdog.move(watch, began + then)
-    assert pair[0].recv(1) == b""
-    assert then <= time.monotonic() - began < 5
-    assert watchdog.release(watch) is True
-
-
 def test_a_socket_that_the_caller_has_closed_is_no_trouble(watchdog: Watchdog) -> None:
     ours, theirs = socket.socketpair()
     watch = watchdog.watch(ours, time.monotonic() + SOON)
