@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection
 from scheduler_project import first_start
 from scheduler_project.env_file import BASE_DIR
 from scheduler_project.first_start import Welcome
-from scheduler_project.supervisor import Child, Supervisor
+from scheduler_project.process_group import Child, ProcessGroup
 from schedules.clock import database_now
 
 HOST = "127.0.0.1"
@@ -48,14 +48,14 @@ class Command(BaseCommand):
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
         with _listen(port) as server:
             self._prepare(port)
-            supervisor = Supervisor(
+            group = ProcessGroup(
                 _children(server.fileno()),
                 directory=BASE_DIR,
                 environment=environment,
                 grace_seconds=settings.WORKER_DRAIN_SECONDS + SPARE_SECONDS,
                 say=self.stdout.write,
             )
-            sys.exit(supervisor.run(stop_with_parent=options["stop_with_parent"]))
+            sys.exit(group.run(stop_with_parent=options["stop_with_parent"]))
 
     def _prepare(self, port: int) -> None:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler_project.supervisor import Child, Supervisor
+from scheduler_project.process_group import Child, ProcessGroup
 
 READY = "import os, signal, sys, time; from pathlib import Path; here = Path(sys.argv[1]);"
 STOP_US = "os.kill(os.getppid(), signal.SIGTERM);"
@@ -23,7 +23,7 @@ Run = Callable[..., int]
 
 @pytest.fixture
 def said() -> list[str]:
-    """What the supervisor told the user."""
+    """What the group told the user."""
     return []
 
 
@@ -42,7 +42,7 @@ def run(tmp_path: Path, said: list[str]) -> Run:
     """Supervises children and returns the exit code."""
 
     def supervise(*children: Child, grace_seconds: float = 30) -> int:
-        return Supervisor(
+        return ProcessGroup(
             children,
             directory=tmp_path,
             environment=os.environ,
@@ -94,10 +94,17 @@ def test_a_child_that_does_not_end_in_time_is_killed(run: Run, program: Callable
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(run: Run, program: Callable[..., Child]) -> None:
-    signal_again = "signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getppid(), signal.SIGINT));"
+    signal_again = "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.1), os.kill(os.getppid(), signal.SIGINT)));"
     child = program("worker", signal_again, STOP_US, "[time.sleep(1) for _ in range(600)]")
     assert run(child, grace_seconds=600) == 0
     assert code_of(child) == -signal.SIGKILL
+
+
+def test_signals_that_come_together_count_as_one(run: Run, program: Callable[..., Child]) -> None:
+    signal_at_once = "signal.signal(signal.SIGTERM, lambda *_: (os.kill(os.getppid(), signal.SIGTERM), time.sleep(0.5), sys.exit(0)));"
+    child = program("worker", signal_at_once, STOP_US, STAY)
+    assert run(child, grace_seconds=600) == 0
+    assert code_of(child) == 0
 
 
 def test_it_leaves_the_signal_handlers_as_they_were(run: Run, program: Callable[..., Child]) -> None:
@@ -107,7 +114,7 @@ def test_it_leaves_the_signal_handlers_as_they_were(run: Run, program: Callable[
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_children_end_when_the_supervisor_is_killed() -> None:
+def test_children_end_when_their_parent_is_killed() -> None:
     # The grandchild holds the pipe's other end: reading to its end is waiting for it to be gone.
     grandchild = [
         sys.executable,
@@ -115,8 +122,8 @@ def test_children_end_when_the_supervisor_is_killed() -> None:
         "import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)",
     ]
     code = (
-        "import os; from scheduler_project.supervisor import *; from pathlib import Path;"
-        f"Supervisor([Child('web', {grandchild!r})], directory=Path('/'), environment=os.environ,"
+        "import os; from scheduler_project.process_group import *; from pathlib import Path;"
+        f"ProcessGroup([Child('web', {grandchild!r})], directory=Path('/'), environment=os.environ,"
         " grace_seconds=600, say=print).run()"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.PIPE, timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ LOOK_SECONDS = 0.2
 # A child that ends more often than this within the window doesn't come back by being started again.
 MOST_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
+# The terminal, make and a service manager may each pass on the same wish; a second one means "now".
+ONE_REQUEST_SECONDS = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1
 
@@ -34,7 +37,7 @@ class Child:
     ends: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RESTARTS + 1))
 
 
-class Supervisor:
+class ProcessGroup:
     """Starts children in order, restarts one that dies, stops them in reverse order on a signal.
 
     Args:
@@ -63,6 +66,7 @@ class Supervisor:
         self._say = say
         self._pause_seconds = pause_seconds
         self._signals = 0
+        self._signalled_at = -math.inf
 
     def run(self, *, stop_with_parent: bool = False) -> int:
         """Run until a signal comes, a child can't be kept up, or (if asked) our parent is gone.
@@ -126,7 +130,10 @@ class Supervisor:
             time.sleep(LOOK_SECONDS / 4)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
+        now = time.monotonic()
+        if now - self._signalled_at > ONE_REQUEST_SECONDS:
+            self._signals += 1
+            self._signalled_at = now
 
 
 def _die_with_parent() -> None:
