@@ -101,7 +101,8 @@ def test_a_second_signal_does_not_wait_for_the_grace(run: Run, program: Callable
 
 
 def test_signals_that_come_together_count_as_one(run: Run, program: Callable[..., Child]) -> None:
-    signal_at_once = "signal.signal(signal.SIGTERM, lambda *_: (os.kill(os.getppid(), signal.SIGTERM), time.sleep(0.5), sys.exit(0)));"
+    answer = "(os.kill(os.getppid(), signal.SIGTERM), time.sleep(0.5), sys.exit(0))"
+    signal_at_once = f"signal.signal(signal.SIGTERM, lambda *_: {answer});"
     child = program("worker", signal_at_once, STOP_US, STAY)
     assert run(child, grace_seconds=600) == 0
     assert code_of(child) == 0
