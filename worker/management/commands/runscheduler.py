@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection
 
+from access.idempotency import forget_old
 from runs.maintenance import purge_deleted
 from runs.rollups import fold_old_minutes
 from targets.egress_settings import egress_policy
@@ -33,7 +36,16 @@ def chores() -> list[Chore]:
     return [
         Chore("purge_deleted", lambda *, now: purge_deleted(now=now, limit=PURGE_BATCH)),
         Chore("fold_old_minutes", fold_old_minutes),
+        Chore("forget_old_answers", forget_old),
+        Chore("forget_old_sessions", forget_old_sessions),
     ]
+
+
+def forget_old_sessions(*, now: datetime, limit: int = 500) -> int:
+    """Delete up to `limit` sign-ins that have expired; how many."""
+    expired = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
+    keys = list(expired.values_list("pk", flat=True)[:limit])
+    return Session.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
 class Command(BaseCommand):
