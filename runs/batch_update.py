@@ -9,12 +9,29 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, connection, models, transaction
 
 Item = TypeVar("Item")
+Column = models.Field[Any, Any]
 
 
-def _cast(field: models.Field[Any, Any]) -> str:
+def _cast(field: Column) -> str:
     # A cast to varchar(n) would cut a long value silently; as text the column itself refuses it.
     kind = "text" if isinstance(field, models.CharField) else field.db_type(connection)
     return f"%s::{kind}" if connection.vendor == "postgresql" else "%s"
+
+
+def _update_sql(
+    model: type[models.Model], columns: Sequence[Column], *, matched: int, count: int, condition: str
+) -> str:
+    """UPDATE ... FROM (VALUES ...) over `count` rows; the first `matched` columns identify the row."""
+    quote = connection.ops.quote_name
+    # The first row's casts give the columns of VALUES their types; both databases call them column1, column2 ...
+    first = f"({', '.join(_cast(field) for field in columns)})"
+    rest = f", ({', '.join(['%s'] * len(columns))})" * (count - 1)
+    pairs = [f"{quote(str(field.column))} = v.column{number}" for number, field in enumerate(columns, start=1)]
+    conditions = [f"t.{pair}" for pair in pairs[:matched]] + ([condition] if condition else [])
+    return (
+        f"UPDATE {quote(model._meta.db_table)} AS t SET {', '.join(pairs[matched:])}"  # noqa: S608 - names of models
+        f" FROM (VALUES {first}{rest}) AS v WHERE {' AND '.join(conditions)} RETURNING id"
+    )
 
 
 def update_rows(
@@ -38,23 +55,10 @@ def update_rows(
     if not rows:
         return set()
     by_name = {field.name: field for field in model._meta.concrete_fields}
-    concrete = [by_name[name] for name in (*match, *write)]
-    names = [connection.ops.quote_name(str(field.column)) for field in concrete]
-    # The first row's casts give the columns of VALUES their types; both databases call them column1, column2 ...
-    first = f"({', '.join(_cast(field) for field in concrete)})"
-    rest = f", ({', '.join(['%s'] * len(concrete))})" * (len(rows) - 1)
-    columns = [f"v.column{number}" for number in range(1, len(names) + 1)]
-    pairs = list(zip(names, columns, strict=True))
-    assignments = ", ".join(f"{name} = {column}" for name, column in pairs[len(match) :])
-    conditions = " AND ".join(f"t.{name} = {column}" for name, column in pairs[: len(match)])
-    table = connection.ops.quote_name(model._meta.db_table)
-    extra = f" AND {condition}" if condition else ""
-    sql = (
-        f"UPDATE {table} AS t SET {assignments} FROM (VALUES {first}{rest}) AS v"  # noqa: S608 - names come from models
-        f" WHERE {conditions}{extra} RETURNING id"
-    )
+    columns = [by_name[name] for name in (*match, *write)]
+    sql = _update_sql(model, columns, matched=len(match), count=len(rows), condition=condition)
     values = [
-        field.get_db_prep_save(value, connection) for row in rows for field, value in zip(concrete, row, strict=True)
+        field.get_db_prep_save(value, connection) for row in rows for field, value in zip(columns, row, strict=True)
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
