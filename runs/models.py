@@ -209,7 +209,7 @@ class ScheduleRollup(models.Model):
 
     class Meta:
         indexes = [
-            # runs.metrics.schedules_by_failures: most failures first
+            # runs.schedule_figures.schedules_by_failures: most failures first
             models.Index(
                 models.F("failed_runs") + models.F("timeout_runs"), "schedule", name="schedule_rollup_failures"
             ),

@@ -85,7 +85,8 @@ def fold_old_minutes(*, now: datetime, limit: int = 1000) -> int:
 
     Returns: the number of rows folded.
     """
-    old = MinuteRollup.objects.filter(minute__gt=EPOCH, minute__lt=now - KEPT_MINUTES).order_by("minute", "id")
+    old = MinuteRollup.objects.filter(minute__gt=EPOCH, minute__lt=now - KEPT_MINUTES)
+    old = old.order_by("minute", "kind", "label", "shard")
     if connection.features.has_select_for_update_skip_locked:
         old = old.select_for_update(skip_locked=True)
     with transaction.atomic():

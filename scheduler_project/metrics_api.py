@@ -141,6 +141,7 @@ class PrometheusView(APIView):
     @extend_schema(
         operation_id="metrics_prometheus",
         summary="The same numbers, and the web process' own, in Prometheus' text format",
+        description="Counters and histograms are totals of all time; they outlive restarts and purged runs.",
         responses={(200, "text/plain"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> HttpResponse:

@@ -22,6 +22,7 @@ PURE = {
     "targets.egress",
     "schedules.recurrence",
     "schedules.fire_plan",
+    "runs.histograms",
     "runs.identity",
     "runs.outcome",
     "runs.retry",
