@@ -18,8 +18,8 @@ from schedules.cron_syntax import InvalidCron
 from tests.schedules.dst_table import TABLE
 
 CASES = [(zone, *row) for zone, rows in TABLE.items() for row in rows]
-# Without the zone whose half hour cronsim doesn't know.
-ZONES = sorted(TABLE.keys() - {"Australia/Lord_Howe"})
+# cronsim walks hour by hour: it goes wrong where clocks change by half an hour, or at a quarter to the hour.
+ZONES = sorted(TABLE.keys() - {"Australia/Lord_Howe", "Pacific/Chatham"})
 
 
 def wall(text: str) -> datetime:
@@ -177,7 +177,6 @@ TRANSITIONS = {
     "Africa/Cairo": wall("2026-10-29 21:00"),
     "Asia/Beirut": wall("2026-03-28 22:00"),
     "Antarctica/Troll": wall("2026-10-25 01:00"),
-    "Pacific/Chatham": wall("2026-09-26 14:00"),
     "America/Nuuk": wall("2026-03-29 01:00"),
 }
 
@@ -192,15 +191,23 @@ def test_it_agrees_with_cronsim_across_the_change_itself(expression: str, zone: 
     assert times(expression, zone, after, len(expected)) == expected
 
 
+ODD_CHANGES = [
+    ("Australia/Lord_Howe", wall("2026-04-04 15:00")),
+    ("Australia/Lord_Howe", wall("2026-10-03 15:30")),
+    ("Pacific/Chatham", wall("2026-04-04 14:00")),
+    ("Pacific/Chatham", wall("2026-09-26 14:00")),
+]
+
+
 @settings(max_examples=60, deadline=None)
-@given(NIGHTLY, st.sampled_from([wall("2026-04-04 15:00"), wall("2026-10-03 15:30")]), st.integers(1, 900))
+@given(NIGHTLY, st.sampled_from(ODD_CHANGES), st.integers(1, 900))
 def test_it_fires_exactly_where_a_search_minute_by_minute_finds_a_match(
-    expression: str, change: datetime, minutes_before: int
+    expression: str, odd_change: tuple[str, datetime], minutes_before: int
 ) -> None:
-    """Lord Howe's half hour, for wildcard jobs: the definition itself, tried on each minute."""
-    zone, table = ZoneInfo("Australia/Lord_Howe"), parse_cron(expression)
+    """For wildcard jobs, where cronsim is no help: the definition itself, tried on each minute."""
+    zone, table = ZoneInfo(odd_change[0]), parse_cron(expression)
     assume(not table.fixed)
-    after = change.replace(tzinfo=UTC) - timedelta(minutes=minutes_before)
+    after = odd_change[1].replace(tzinfo=UTC) - timedelta(minutes=minutes_before)
     wanted = set(table.times)
     minutes = (after + timedelta(minutes=number) for number in range(1, 1440))
     expected = [at for at in minutes if at.astimezone(zone).time() in wanted]
