@@ -16,14 +16,13 @@ from scheduler_project.env_file import BASE_DIR
 
 README = BASE_DIR / "README.md"
 CONTRIBUTING = BASE_DIR / "CONTRIBUTING.md"
-DOCUMENTS = [path for path in (README, CONTRIBUTING, BASE_DIR / "SECURITY.md") if path.exists()]
+DOCUMENTS = (README, CONTRIBUTING, BASE_DIR / "SECURITY.md")
 API_PREFIX = "api/v1/"
 # A row of the settings table: | `NAME` | `default` | meaning |, the default empty or a word where there is none.
 SETTING_ROW = re.compile(r"^\|\s*`([A-Z][A-Z0-9_]+)`\s*\|\s*(.*?)\s*\|", re.MULTILINE)
 API_PATH = re.compile(r"/api/v1(/[^\s`'\"?)|,;\\]*)")
 # How a document writes an id in a path: {id}, $TARGET, ${TARGET}, <id> or an example of one.
 ID_IN_PATH = re.compile(r"(?<=/)(\{[^}/]*\}|\$\{?\w+\}?|<[^>/]+>|[0-9a-f]{8}-[0-9a-f-]{27})(?=/|$)")
-readme = pytest.mark.skipif(not README.exists(), reason="README.md is still to be written")
 READERS = re.compile(r"read_\w+")
 # Generated, or made from other settings: README says so in words instead of giving a value.
 WITHOUT_VALUE = {"SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "ALLOWED_HOSTS"}
@@ -115,7 +114,6 @@ def test_a_decision_is_numbered_as_its_file(path: Path) -> None:
     assert text_of(path).startswith(f"# {int(path.name[:4])}. ")
 
 
-@readme
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     rows = dict(SETTING_ROW.findall(text_of(README)))
     settings = settings_read()
@@ -128,19 +126,16 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     assert differing == {}
 
 
-@readme
 def test_the_readme_lists_no_setting_that_nothing_reads() -> None:
     assert {name for name, _ in SETTING_ROW.findall(text_of(README))} <= settings_read().keys()
 
 
-@readme
 def test_the_readme_names_every_path_of_the_api() -> None:
     text = ID_IN_PATH.sub("{id}", text_of(README))
     missing = {path for path in api_paths() if f"/api/v1{path}" not in text and f"{path}`" not in text}
     assert missing == set()
 
 
-@readme
 def test_the_readme_names_no_path_that_the_api_does_not_have() -> None:
     assert paths_named(text_of(README)) <= api_paths()
 
