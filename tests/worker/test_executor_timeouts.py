@@ -117,6 +117,14 @@ def test_a_silent_address_leaves_time_for_the_next_one(target: RecordingTarget) 
     assert (outcome.error_type, outcome.remote_ip) == (ErrorType.NONE, "127.0.0.1")
 
 
+def test_the_handshake_has_all_the_time_that_connecting_left_over() -> None:
+    # Connecting to the first of two addresses may take half of the time only; what follows may take the rest.
+    executor = Executor(LOOPBACK, 1, lookup=Names({"two.example": [["127.0.0.1", "127.0.0.2"]]}))
+    with never_accepting() as port:
+        late(executor, spec(f"https://two.example:{port}/", timeout_seconds=LIMIT))
+    executor.close()
+
+
 class StuckLookup:
     """A resolver that answers when the test is over."""
 
