@@ -13,6 +13,7 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, Request
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -150,6 +151,7 @@ def _headers_of(problem: APIException) -> dict[str, str]:
 
 
 # --- Django's own handlers: what happens outside REST framework's views ---------------------------------------
+@csrf_exempt
 def unknown_address(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """The view behind every path under /api that nothing else answers, also those with a trailing slash."""
     hint = " Addresses have no trailing slash." if request.path.endswith("/") else ""

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
-from schedules.recurrence import next_fire
+from schedules.recurrence import fires, next_fire
 from schedules.timing import Timing
 
-# Two fires are never closer than this (an interval is at least a second, a cron field a minute).
-_RESOLUTION = timedelta(milliseconds=500)
+_FIRST_SPAN = timedelta(seconds=1)
+_GROWTH = 8
+# A rare cron is cheap to walk and dear to probe, a dense one the other way round: some steps, then one probe.
+_STEPS = 50
 
 
 def previous_fire(timing: Timing, before: datetime) -> datetime | None:
-    """The last nominal time strictly earlier than `before` within the window, UTC; None where there is none.
-
-    Looks back in doubling spans until a fire turns up, then halves the rest: some forty steps whatever the rhythm.
-    """
-    span = timedelta(seconds=1)
-    low = next_fire(timing, before - span)
-    while low is None or low >= before:
-        if before - span < timing.started_at:
-            return None
-        span *= 2
-        low = next_fire(timing, max(before - span, timing.started_at - timedelta(seconds=1)))
+    """The last nominal time strictly earlier than `before` within the window, UTC; None where there is none."""
+    low = _some_fire(timing, before)
     high = before
-    while high - low > _RESOLUTION:
+    while low is not None:
+        for step in islice(fires(timing, low), _STEPS):
+            if step >= before:
+                return low
+            low = step
         middle = low + (high - low) / 2
-        found = next_fire(timing, middle)
-        if found is not None and found < before:
-            low = found
+        probe = next_fire(timing, middle)
+        if probe is not None and probe < before:
+            low = probe
+        elif high - low <= _FIRST_SPAN:
+            # The window ends after `low`: nothing follows at all.
+            return low
         else:
             high = middle
-    return low
+    return None
+
+
+def _some_fire(timing: Timing, before: datetime) -> datetime | None:
+    """A fire before the moment: the first one of growing stretches that end there."""
+    span = _FIRST_SPAN
+    while before - span > timing.started_at:
+        found = next_fire(timing, before - span)
+        if found is not None and found < before:
+            return found
+        span = min(span * _GROWTH, before - timing.started_at)
+    found = next_fire(timing, timing.started_at - _FIRST_SPAN)
+    return found if found is not None and found < before else None

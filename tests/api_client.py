@@ -20,7 +20,7 @@ class ApiClient:
     def __init__(self, *scopes: str) -> None:
         """Make a key with the scopes; all of them unless given."""
         _, key = create_key(name="tests", scopes=list(scopes) or ["admin"], expires_at=None, now=NOW)
-        self._client = Client(raise_request_exception=False)
+        self._client = Client(raise_request_exception=False, enforce_csrf_checks=True)
         self._authorization = f"Bearer {key}"
 
     def get(self, path: str, **query: str) -> Answer:

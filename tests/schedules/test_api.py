@@ -210,6 +210,13 @@ class TestChange:
         assert api.post(f"{path}/run").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/schedule", "/schedules/x/pause", "/schedules/", f"/schedules/{uuid4()}/stop", "/"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+def test_an_unknown_address_is_a_404_problem_for_every_method(api: ApiClient, method: str, path: str) -> None:
+    answer = api.send(method, path, {})
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
 class TestPauseAndResume:
     def test_a_pause_answers_the_schedule_and_takes_a_reason(self, api: ApiClient) -> None:
         path = f"/schedules/{make_schedule().id}"

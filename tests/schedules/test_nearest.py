@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules.nearest import previous_fire
@@ -47,6 +47,7 @@ TIMINGS = [
 
 
 @pytest.mark.parametrize("each", TIMINGS, ids=str)
+@settings(deadline=None)
 @given(offset=st.timedeltas(timedelta(days=1), timedelta(days=2500)))
 def test_no_fire_lies_between_it_and_the_moment(each: Timing, offset: timedelta) -> None:
     after = START + offset
