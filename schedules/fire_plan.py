@@ -91,9 +91,8 @@ class _Ledger:
         return self.policy.remaining_runs is not None and self.started >= self.policy.remaining_runs
 
     def has_room(self) -> bool:
-        """Whether another tick fits into this pass; it may close a gap and add a row of its own."""
-        rows = len(self.rows) + (self.gap_start is not None)
-        return self.ticks < MAX_TICKS_PER_PASS and rows < MAX_RUNS_PER_PASS and not self.is_spent()
+        """Whether another tick fits into this pass. Gaps lie ahead of all runs: the oldest ticks are the late ones."""
+        return self.ticks < MAX_TICKS_PER_PASS and len(self.rows) < MAX_RUNS_PER_PASS and not self.is_spent()
 
     def account(self, tick: datetime, *, is_last: bool) -> None:
         """Enter one nominal time; `is_last`: no later one is due."""

@@ -255,6 +255,13 @@ def test_the_shortest_gap_is_found_where_it_hides(timing: Timing, gap: timedelta
     assert shortest_gap(timing, START) == gap
 
 
+def test_the_shortest_gap_is_found_at_a_clock_change_far_ahead() -> None:
+    """Twenty-four fires a day, and the only short gap of the year comes eleven months later."""
+    timing = cron("30 0-23 * * *", "America/New_York")
+
+    assert shortest_gap(timing, datetime(2026, 4, 1, tzinfo=UTC)) == timedelta(minutes=30)
+
+
 def test_the_shortest_gap_near_the_end_of_the_calendar_is_no_error() -> None:
     assert shortest_gap(cron("0 12 * * *", "Pacific/Kiritimati"), END_OF_TIME) is None
     assert shortest_gap(every(60), END_OF_TIME) is None
