@@ -39,10 +39,11 @@ def rescue_orphans(dead_workers: Collection[UUID], *, now: datetime, limit: int 
         changes = []
         closed = []
         for run in runs:
-            attempt = open_attempts[run.id]
-            change, sentence = _resolve(run, attempt.request_method, now=now)
+            attempt = open_attempts.get(run.id)
+            change, sentence = _resolve(run, attempt.request_method if attempt else run.target.method, now=now)
             changes.append(fenced_off(change))
-            closed.append((attempt.id, now, ErrorType.WORKER_LOST.value, f"{LOST} {sentence}"))
+            if attempt:
+                closed.append((attempt.id, now, ErrorType.WORKER_LOST.value, f"{LOST} {sentence}"))
         update_rows(
             Attempt,
             match=("id",),

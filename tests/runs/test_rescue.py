@@ -105,3 +105,13 @@ def test_at_most_limit_runs_are_resolved_in_one_batch() -> None:
         make_run(schedule, scheduled_at=NOW - timedelta(seconds=age))
     claim()
     assert [rescue_orphans([WORKER], now=LATER, limit=3) for _ in range(3)] == [3, 2, 0]
+
+
+@pytest.mark.django_db
+def test_a_run_whose_attempt_row_is_gone_is_resolved_all_the_same() -> None:
+    run = make_run()
+    claim_one()
+    Attempt.objects.filter(run=run).delete()
+    assert rescue_orphans([WORKER], now=LATER) == 1
+    run.refresh_from_db()
+    assert run.status == "retrying"
