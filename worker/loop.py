@@ -222,7 +222,8 @@ class Worker:
             oldest = self.recorder.oldest_completed()
             if oldest is None or self._trouble.lasting:
                 continue
-            if not self.pool.in_flight():
+            # Nothing to wait for, or enough for a batch: its seats are free and could be at work again.
+            if not self.pool.in_flight() or 2 * len(self.recorder) >= self.config.seats:
                 return
             until = min(until, oldest + self._linger)
 

@@ -298,6 +298,17 @@ def test_drain_does_not_wait_for_what_is_due_later(make_worker: MakeWorker) -> N
     assert Run.objects.get().status == "retrying"
 
 
+def test_drain_waits_for_calls_in_flight_because_they_may_have_to_be_repeated(make_worker: MakeWorker) -> None:
+    due_now(max_retries=1, retry_delay_seconds=0)
+    executor = ScriptedExecutor(UNAVAILABLE, gate_open=False)
+    threading.Timer(0.15, executor.open_gate).start()
+
+    assert make_worker(executor, mode=RunMode.DRAIN, poll_seconds=0.02, beat=False).run() == 0
+
+    run = Run.objects.get()
+    assert (run.status, run.attempt_count) == ("failed", 2)
+
+
 @pytest.mark.parametrize("mode", [RunMode.ONCE, RunMode.DRAIN])
 def test_a_bounded_run_fails_when_the_database_is_away(make_worker: MakeWorker, mode: RunMode) -> None:
     worker = make_worker(mode=mode, beat=False)
