@@ -102,7 +102,7 @@ def _first_id(moment: datetime) -> UUID:
 def _gap_covers(run: Run, question: _Question) -> bool:
     """Whether the due times that a skipped Run stands for reach the moment."""
     nominal = question.nominal
-    if run.status != RunStatus.SKIPPED or run.missed_ticks < 2 or nominal is None:
+    if run.status != RunStatus.SKIPPED or nominal is None:
         return False
     interval = question.timing.interval_seconds
     if question.timing.schedule_type == ScheduleType.INTERVAL and interval:

@@ -175,6 +175,11 @@ class TestNoRunAnswers:
         assert "paused" not in self.sentence(schedule, NOW + 61 * MINUTE)
         assert SchedulePause.objects.count() == 1
 
+    def test_a_pause_explains_nothing_before_it(self) -> None:
+        schedule = make_schedule()
+        pause_schedule(schedule_id=schedule.id, now=NOW + HOUR)
+        assert "paused" not in self.sentence(schedule, NOW + timedelta(seconds=30))
+
     def test_between_two_fires_it_names_the_nearest(self) -> None:
         words = self.sentence(make_schedule(timezone="Asia/Kolkata"), NOW + timedelta(seconds=90))
         assert words == (

@@ -169,6 +169,10 @@ class TestCreate:
     def test_it_refuses_a_window_too_short_for_its_cron(self) -> None:
         assert set(refused(cron_fields("0 3 * * *", duration_seconds=3600))) == {"duration_seconds"}
 
+    def test_it_refuses_a_window_of_no_length_even_if_a_cron_would_fire_in_it(self) -> None:
+        fields = cron_fields("0 * * * *", start_at=NOW + HOUR, expires_at=NOW + HOUR)
+        assert set(refused(fields)) == {"expires_at"}
+
     @pytest.mark.parametrize("run_at", [NOW, NOW - MINUTE])
     def test_it_refuses_once_in_the_past(self, run_at: datetime) -> None:
         assert "past" in refused(once_fields(run_at))["run_at"]
@@ -211,6 +215,12 @@ class TestUpdate:
         update_schedule(schedule_id=schedule.id, changes={"start_at": start}, now=NOW)
         schedule.refresh_from_db()
         assert (schedule.started_at, schedule.next_run_at) == (start, NOW + timedelta(seconds=50))
+
+    def test_the_end_of_a_duration_moves_with_the_start(self) -> None:
+        schedule = make_schedule(duration_seconds=300, expires_at=NOW + timedelta(seconds=300))
+        update_schedule(schedule_id=schedule.id, changes={"start_at": NOW + HOUR}, now=NOW)
+        schedule.refresh_from_db()
+        assert schedule.expires_at == NOW + HOUR + timedelta(seconds=300)
 
     def test_it_goes_back_to_the_creation_without_a_start(self) -> None:
         schedule = make_schedule(start_at=NOW + HOUR, started_at=NOW + HOUR)

@@ -79,6 +79,22 @@ def test_a_change_is_judged_together_with_what_stays() -> None:
     assert set(caught.value.errors) == {"body_template"}
 
 
+def test_a_change_must_not_spoil_what_stays() -> None:
+    target = make_target(url="http://a.example/", body_template="plain text")
+    with pytest.raises(InvalidFields) as caught:
+        update_target(target_id=target.id, changes={"headers": {"Content-Type": "application/json"}}, now=NOW)
+    assert set(caught.value.errors) == {"body_template"}
+
+
+def test_what_a_newer_setting_forbids_does_not_stop_other_changes(settings: Settings) -> None:
+    target = make_target(url="http://a.example/", timeout_seconds=100)
+    settings.MAX_TIMEOUT_SECONDS = 50
+    assert update_target(target_id=target.id, changes={"name": "New"}, now=NOW).name == "New"
+    with pytest.raises(InvalidFields) as caught:
+        update_target(target_id=target.id, changes={"timeout_seconds": 100}, now=NOW)
+    assert set(caught.value.errors) == {"timeout_seconds"}
+
+
 def test_it_asks_the_check_first_and_changes_nothing_if_that_objects() -> None:
     target = make_target()
 
