@@ -70,10 +70,10 @@ def test_it_says_what_is_wrong_and_makes_nothing(args: list[str], said: str) -> 
 @pytest.mark.django_db
 def test_it_names_the_remedy_when_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(**values: object) -> None:
-        raise OperationalError("gone")
+        raise OperationalError("gone\n\tIs the server running?")
 
     monkeypatch.setattr(ApiKey.objects, "create", away)
-    with pytest.raises(CommandError, match="migrated"):
+    with pytest.raises(CommandError, match=r"\(gone\). Is it there, and migrated\?$"):
         run("--name", "x")
 
 

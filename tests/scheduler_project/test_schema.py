@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from openapi_spec_validator import validate
 
 from scheduler_project.env_file import BASE_DIR
+from tests.signed_in import problem_of
 
 COMMITTED = BASE_DIR / "docs" / "openapi.json"
 
@@ -46,7 +47,13 @@ def views(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPat
 def test_anybody_may_read_it() -> None:
     response = Client().get("/api/v1/openapi.json", HTTP_ACCEPT="text/html")
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
-    assert Client().post("/api/v1/openapi.json").status_code == 405
+
+
+@pytest.mark.parametrize("method", ["post", "delete", "options"])
+def test_it_can_only_be_read(method: str) -> None:
+    response = getattr(Client(enforce_csrf_checks=True), method)("/api/v1/openapi.json")
+    problem_of(response, 405)
+    assert response["Allow"] == "GET, HEAD"
 
 
 def test_it_is_valid_openapi() -> None:

@@ -40,7 +40,8 @@ class Command(BaseCommand):
         except InvalidKeyRequest as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:
-            raise CommandError(f"The database can't be used ({error}). Is it there, and migrated?") from error
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            raise CommandError(f"The database can't be used ({reason}). Is it there, and migrated?") from error
         self.stdout.write(text)
         ends = f"valid until {expires_at:%Y-%m-%d}" if expires_at else "valid until revoked"
         self.stderr.write(f"Scopes {', '.join(key.scopes)}; {ends}. Keep it now: it is not shown again.")
