@@ -16,6 +16,8 @@ from tests.factories import NOW, make_ended_run, make_run, make_schedule, make_t
 
 pytestmark = pytest.mark.django_db
 
+MISSING = "5b1f6f5e-3a0c-4d0b-9a57-2f6f1d6a9c11"
+
 FIELDS = {
     "id",
     "name",
@@ -210,7 +212,7 @@ class TestChange:
         assert api.post(f"{path}/run").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/schedule", "/schedules/x/pause", "/schedules/", f"/schedules/{uuid4()}/stop", "/"])
+@pytest.mark.parametrize("path", ["/schedule", "/schedules/x/pause", "/schedules/", f"/schedules/{MISSING}/stop", "/"])
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
 def test_an_unknown_address_is_a_404_problem_for_every_method(api: ApiClient, method: str, path: str) -> None:
     answer = api.send(method, path, {})

@@ -18,6 +18,8 @@ from tests.factories import NOW, make_ended_run, make_schedule, make_target
 
 pytestmark = pytest.mark.django_db
 
+MISSING = "5b1f6f5e-3a0c-4d0b-9a57-2f6f1d6a9c11"
+
 FIELDS = {
     "id",
     "name",
@@ -252,7 +254,7 @@ class TestAccess:
         assert "PATCH" in answer["Allow"]
 
     @pytest.mark.parametrize(
-        "path", ["/targets/1", "/targets/none", f"/targets/{uuid4()}x", "/targets/", f"/targets/{uuid4()}"]
+        "path", ["/targets/1", "/targets/none", f"/targets/{MISSING}x", "/targets/", f"/targets/{MISSING}"]
     )
     def test_unknown_and_malformed_ids_are_404(self, api: ApiClient, path: str) -> None:
         answer = api.get(path)
