@@ -16,8 +16,6 @@ from tests.factories import NOW, make_attempt, make_ended_run, make_run, make_sc
 
 pytestmark = pytest.mark.django_db
 
-MISSING = "5b1f6f5e-3a0c-4d0b-9a57-2f6f1d6a9c11"
-
 # Fixed: every pytest-xdist worker has to collect the same tests.
 UNKNOWN = "3f0e0a3c-5b1d-4c53-9a54-7c5d3c1f2e11"
 RUN_FIELDS = {
