@@ -14,7 +14,7 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, NotAcceptable, UnsupportedMediaType, ValidationError
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
@@ -69,6 +69,13 @@ class BadRequest(Problem):
     status_code = 400
 
 
+# Where REST framework only says what it didn't like.
+_REMEDIES: dict[type[Exception], str] = {
+    NotAcceptable: "This API answers JSON only: send Accept: application/json, or no Accept header.",
+    UnsupportedMediaType: "Send the body as JSON, with Content-Type: application/json.",
+}
+
+
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
     """REST framework's EXCEPTION_HANDLER: every exception of a view as a problem document."""
     problem = _known(exc)
@@ -77,7 +84,8 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
         logger.error("Unhandled error in %s %s", request and request.method, request and request.path, exc_info=exc)
         problem = Problem("Something went wrong on our side. It is in the service's log.")
     errors = problem.errors if isinstance(problem, Problem) else ()
-    body = problem_body(problem.status_code, str(problem.detail), errors)
+    detail = _REMEDIES.get(type(problem)) or str(problem.detail)
+    body = problem_body(problem.status_code, detail, errors)
     return Response(body, status=problem.status_code, headers=_headers_of(problem), content_type=MEDIA_TYPE)
 
 

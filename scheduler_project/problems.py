@@ -31,7 +31,8 @@ class FieldError:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.pointer.removeprefix('/')}: {self.detail}" if self.pointer else self.detail
+        place = self.pointer.removeprefix("/").removesuffix(":")
+        return f"{place}: {self.detail}" if place else self.detail
 
 
 def pointer_to(*steps: str | int) -> str:

@@ -75,7 +75,8 @@ def test_a_wrong_method_is_a_405_that_names_the_right_ones(method: str) -> None:
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml;q=0.9, text/plain", "image/*"])
 def test_a_client_that_excludes_json_gets_a_406(accept: str) -> None:
-    problem_of(key_client().get("/api/v1/things", HTTP_ACCEPT=accept), 406)
+    problem = problem_of(key_client().get("/api/v1/things", HTTP_ACCEPT=accept), 406)
+    assert "application/json" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,8 @@ def test_no_accept_header_makes_an_error_of_ours(accept: str) -> None:
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "json", "x" * 300],
 )
 def test_a_body_that_is_not_declared_as_json_is_a_415(kind: str) -> None:
-    problem_of(post_raw(key_client(), "/api/v1/things/check", b'{"text": "x"}', kind), 415)
+    problem = problem_of(post_raw(key_client(), "/api/v1/things/check", b'{"text": "x"}', kind), 415)
+    assert "application/json" in problem["detail"]
 
 
 def test_a_post_without_a_body_counts_as_an_empty_object() -> None:

@@ -61,7 +61,9 @@ def test_without_the_header_every_request_acts(client: APIClient) -> None:
 )
 def test_another_request_with_the_same_key_is_a_422(client: APIClient, body: Any, path: str) -> None:
     post(client)
-    assert pointers_of(post(client, body, path)) == ["Idempotency-Key:"]
+    response = post(client, body, path)
+    assert pointers_of(response) == ["Idempotency-Key:"]
+    assert response.json()["detail"].startswith("Idempotency-Key: This key was used")
     assert Target.objects.count() == 1
 
 
