@@ -154,6 +154,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = SCHEDULER_TIME_ZONE
 USE_I18N = False
 USE_TZ = True
+DATETIME_FORMAT = "Y-m-d H:i:s"
 APPEND_SLASH = True
 
 # --- Static files: served by WhiteNoise from the apps' own folders; the image collects them under hashed names --

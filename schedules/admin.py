@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from runs.models import Run, ScheduleRollup
 from runs.services import run_now
-from scheduler_project.admin_parts import (
-    ObjectActions,
-    ServiceAdmin,
-    ServiceForm,
-    act_on_each,
-    badge,
-    linked,
-    list_address,
-)
+from scheduler_project.admin_actions import ObjectActions, act_on_each
+from scheduler_project.admin_cells import NOTHING, badge, linked, list_address, moment
+from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
 from schedules.clock import database_now
-from schedules.drafts import USER_FIELDS
-from schedules.models import Schedule
+from schedules.drafts import USER_FIELDS, defaults_for
+from schedules.models import Schedule, ScheduleStatus, ScheduleType
+from schedules.preview import preview_saved
 from schedules.recurrence import describe
 from schedules.services import (
     create_schedule,
@@ -34,39 +30,59 @@ from schedules.services import (
     timing_of,
     update_schedule,
 )
-from targets.models import Target
+from schedules.validators import known_zones
 
+FIRES_SHOWN = 5
 FORM_FIELDS = tuple("target" if name == "target_id" else name for name in USER_FIELDS)
-REQUIRED = ("name", "target", "schedule_type")
+IN_OUR_ZONE = f"In {settings.SCHEDULER_TIME_ZONE}."
 
 
 class ScheduleForm(ServiceForm[Schedule]):
     """When to call."""
 
+    needed = ("name", "target", "schedule_type")
+
     class Meta:
         model = Schedule
         fields = FORM_FIELDS
+        widgets = {"timezone": forms.Select, "cron_expression": forms.TextInput(attrs={"class": "code", "size": 40})}
+        labels = {
+            "schedule_type": "Type",
+            "interval_seconds": "Every ... seconds",
+            "timezone": "Time zone",
+            "duration_seconds": "Duration in seconds",
+            "jitter_seconds": "Jitter in seconds",
+            "misfire_grace_seconds": "Grace in seconds",
+            "retry_delay_seconds": "First wait in seconds",
+            "max_retry_delay_seconds": "Longest wait in seconds",
+        }
         help_texts = {
-            "interval_seconds": "For type interval: seconds from fire to fire.",
-            "cron_expression": "For type cron: minute hour day month weekday, such as 0 9 * * 1-5.",
-            "run_at": "For type once.",
-            "timezone": "An IANA name such as Europe/Berlin. Empty: the service's.",
-            "start_at": "Empty: from now on.",
-            "duration_seconds": "Ends that long after the start. Or give expires at.",
+            "interval_seconds": "Counted from the start, so that nothing drifts.",
+            "cron_expression": "Minute, hour, day, month, weekday, such as 0 9 * * 1-5; or @hourly, @daily ...",
+            "run_at": IN_OUR_ZONE,
+            "timezone": "Whose clock a cron expression follows, summer time included.",
+            "start_at": f"{IN_OUR_ZONE} Empty: from now on.",
+            "expires_at": f"{IN_OUR_ZONE} The last possible moment; or give a duration.",
+            "duration_seconds": "Ends that long after the start.",
             "max_runs": "Ends after that many runs. Empty: no limit.",
-            "jitter_seconds": "Spreads starts: a fixed offset of up to that many seconds.",
-            "catch_up": "What becomes of ticks that were missed: run the latest, all, or none.",
-            "overlap_policy": "What becomes of a tick while the run before has not ended.",
-            "max_retries": "Tries after the first. Empty: the service's default.",
-            "on_worker_lost": "If a worker dies during a call. auto: repeat only idempotent methods.",
+            "jitter_seconds": "A fixed delay of up to that many seconds, to spread schedules that fire together.",
+            "catch_up": "What becomes of times that were missed: run the latest, all of them, or none.",
+            "misfire_grace_seconds": "A missed time older than this is not caught up with.",
+            "overlap_policy": "What becomes of a time that comes while the run before has not ended.",
+            "max_retries": "Tries after the first.",
+            "retry_delay_seconds": "Doubles with every further try.",
+            "on_worker_lost": "If a worker dies during a call. auto: only idempotent methods are tried again.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            field.required = name in REQUIRED
-        if "target" in self.fields:
-            self.fields["target"].queryset = Target.objects.order_by("name")  # type: ignore[attr-defined]
+        if self.is_new:
+            self.initial = {"schedule_type": ScheduleType.INTERVAL, **defaults_for({}), **self.initial}
+        zone = self.fields.get("timezone")
+        if zone:
+            # A zone that is no longer known stays until somebody chooses another.
+            zones = sorted({*known_zones(), self.initial["timezone"]})
+            zone.widget.choices = [(name, name) for name in zones]  # type: ignore[attr-defined]
 
     def values(self) -> dict[str, Any]:
         """The services know the target by its id."""
@@ -82,63 +98,83 @@ class ScheduleForm(ServiceForm[Schedule]):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ObjectActions, ServiceAdmin[Schedule]):
+class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
     """When targets are called."""
 
     form = ScheduleForm
-    list_display = ("name", "target_link", "timing", "state", "next_fire", "last_outcome", "runs")
+    list_display = ("name", "target_link", "timing", "state", "next_fire", "last_outcome", "links")
     list_filter = ("status", "schedule_type")
     search_fields = ("name", "target__name")
+    search_help_text = "A part of the schedule's or the target's name"
+    sortable_by = ("name", "next_fire")
     list_select_related = ("target", "rollup")
     autocomplete_fields = ("target",)
     actions = ("run_now", "pause", "resume")
     object_actions = {"run_now": "Run now", "pause": "Pause", "resume": "Resume"}
-    readonly_fields = ("state", "paused_reason", "next_fire", "last_outcome", "run_count", "last_error")
+    goes_along = "all its runs"
+    standing = ("state", "timing", "next_fires", "last_outcome", "run_count", "links")
+    readonly_fields = standing
     fieldsets = (
         (None, {"fields": ("name", "target", "schedule_type")}),
         ("Timing", {"fields": ("interval_seconds", "cron_expression", "run_at", "timezone")}),
         ("Window", {"fields": ("start_at", "expires_at", "duration_seconds", "max_runs")}),
-        ("Policies", {"fields": ("overlap_policy", "catch_up", "misfire_grace_seconds", "jitter_seconds")}),
         (
             "Retries",
             {"fields": ("max_retries", "retry_delay_seconds", "max_retry_delay_seconds", "on_worker_lost")},
         ),
+        (
+            "Late and overlapping runs",
+            {"fields": ("overlap_policy", "catch_up", "misfire_grace_seconds", "jitter_seconds")},
+        ),
     )
-    now = (
-        "Now",
-        {"fields": ("state", "paused_reason", "next_fire", "last_outcome", "run_count", "last_error")},
-    )
+
+    class Media:
+        js = ("api_scheduler/schedule_form.js",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
         """A schedule that exists also shows how it stands."""
-        return self.fieldsets if obj is None else (self.now, *self.fieldsets)
+        return self.fieldsets if obj is None else (("Now", {"fields": self.standing}), *self.fieldsets)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         """Without the target's bulky and encrypted columns."""
         return super().get_queryset(request).defer("target__headers", "target__body_template")
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Links from targets filter by their id."""
+        return lookup == "target__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        """The target can be chosen or added here; what changes or deletes it has its own page."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "target":
+            for verb in ("change", "delete", "view"):
+                setattr(field.widget, f"can_{verb}_related", False)
+        return field
+
     def remove(self, row: Schedule) -> None:
         """Through the service."""
         delete_schedule(schedule_id=row.pk, now=database_now())
 
-    def has_run_permission(self, request: HttpRequest) -> bool:
-        """Who may start calls."""
-        return request.user.has_perm("runs.add_run")
+    def offered(self, row: Schedule) -> Collection[str]:
+        """Run now always; pause or resume."""
+        switch = {ScheduleStatus.ACTIVE: ("pause",), ScheduleStatus.PAUSED: ("resume",)}
+        return ("run_now", *switch.get(ScheduleStatus(row.status), ()))
 
     @admin.action(description="Run now", permissions=["run"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """One manual run each."""
-        act_on_each(request, queryset, run_now, key="schedule_id", done="run(s) created; a worker makes the call now")
+        done = "Runs created: {}. A worker makes the calls now."
+        act_on_each(request, queryset, run_now, key="schedule_id", done=done)
 
     @admin.action(description="Pause", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """No new nominal times until resumed."""
-        act_on_each(request, queryset, pause_schedule, key="schedule_id", done="schedule(s) paused")
+        act_on_each(request, queryset, pause_schedule, key="schedule_id", done="Schedules paused: {}.")
 
     @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Go on at the next nominal time."""
-        act_on_each(request, queryset, resume_schedule, key="schedule_id", done="schedule(s) resumed")
+        act_on_each(request, queryset, resume_schedule, key="schedule_id", done="Schedules resumed: {}.")
 
     @admin.display(description="Target", ordering="target__name")
     def target_link(self, schedule: Schedule) -> str:
@@ -148,17 +184,33 @@ class ScheduleAdmin(ObjectActions, ServiceAdmin[Schedule]):
     @admin.display(description="Timing")
     def timing(self, schedule: Schedule) -> str:
         """In words."""
-        return describe(timing_of(schedule))
+        try:
+            return describe(timing_of(schedule))
+        except ValueError:
+            return f"unknown time zone {schedule.timezone}"
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def state(self, schedule: Schedule) -> str:
-        """As a badge; a schedule that can't be computed says so."""
-        return badge("held" if schedule.last_error else schedule.status)
+        """As a badge; a schedule that can't be computed, or is paused for a reason, says so."""
+        if schedule.last_error:
+            return format_html("{} {}", badge("held"), schedule.last_error)
+        return format_html("{} {}", badge(schedule.status), schedule.paused_reason)
 
     @admin.display(description="Next run", ordering="next_run_at")
-    def next_fire(self, schedule: Schedule) -> datetime | str:
+    def next_fire(self, schedule: Schedule) -> str:
         """The next nominal time."""
-        return schedule.next_run_at or "-"
+        return moment(schedule.next_run_at)
+
+    @admin.display(description="Next runs")
+    def next_fires(self, schedule: Schedule) -> str:
+        """The next nominal times, with what a clock change does to them."""
+        if schedule.status != ScheduleStatus.ACTIVE:
+            return NOTHING
+        try:
+            fires = preview_saved(schedule, after=database_now(), count=FIRES_SHOWN)
+        except ValueError:
+            return NOTHING
+        return format_html_join("", "<div>{} {}</div>", ((moment(fire.at), fire.note) for fire in fires)) or NOTHING
 
     @admin.display(description="Last outcome")
     def last_outcome(self, schedule: Schedule) -> str:
@@ -166,11 +218,12 @@ class ScheduleAdmin(ObjectActions, ServiceAdmin[Schedule]):
         try:
             rollup = schedule.rollup
         except ScheduleRollup.DoesNotExist:
-            return "-"
-        detail = "" if rollup.last_error_type == "none" else f" {rollup.last_error_type}"
-        return format_html("{}{}", badge(rollup.last_status), detail) if rollup.last_status else "-"
+            return NOTHING
+        detail = "" if rollup.last_error_type == "none" else rollup.last_error_type
+        return format_html("{} {}", badge(rollup.last_status), detail) if rollup.last_status else NOTHING
 
-    @admin.display(description="Runs")
-    def runs(self, schedule: Schedule) -> str:
-        """A link to its runs."""
-        return format_html('<a href="{}">show</a>', list_address(Run, schedule__id__exact=schedule.pk))
+    @admin.display(description="See")
+    def links(self, schedule: Schedule) -> str:
+        """Its target and runs."""
+        runs = list_address(Run, schedule__id__exact=schedule.pk)
+        return format_html('<a href="{}">runs</a>', runs)

@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from scheduler_project.admin_parts import badge
+from scheduler_project.admin_cells import badge, moment
+from scheduler_project.admin_lists import ReadOnly
 from schedules.clock import database_now
 from worker.models import WorkerProcess
 
 
 @admin.register(WorkerProcess)
-class WorkerProcessAdmin(admin.ModelAdmin[WorkerProcess]):
+class WorkerProcessAdmin(ReadOnly[WorkerProcess]):
     """Processes write their own rows."""
 
-    list_display = ("hostname", "pid", "state", "seats", "started_at", "last_seen_at", "lease_until")
-    fields = ("id", "kind", "hostname", "pid", "seats", "draining", "started_at", "last_seen_at", "lease_until")
+    list_display = ("process", "state", "seats", "started", "seen")
+    sortable_by = ()
+    fields = ("process", "state", "kind", "seats", "started", "seen", "leased_until", "id")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Started on the command line."""
-        return False
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WorkerProcess]:
+        """With who is alive, judged once for all by the database's clock."""
+        return super().get_queryset(request).annotate(is_live=Q(lease_until__gte=database_now()))
 
-    def has_change_permission(self, request: HttpRequest, obj: WorkerProcess | None = None) -> bool:
-        """Never by hand."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: WorkerProcess | None = None) -> bool:
-        """Dead ones are removed by the living."""
-        return False
+    @admin.display(description="Process")
+    def process(self, worker: WorkerProcess) -> str:
+        """Host and process id."""
+        return f"{worker.hostname}, process {worker.pid}"
 
     @admin.display(description="State")
     def state(self, worker: WorkerProcess) -> str:
-        """Live, stopping, or dead."""
-        if worker.lease_until < database_now():
+        """Live, stopping, or no longer seen; in the words of the metrics."""
+        if not getattr(worker, "is_live"):  # noqa: B009 - annotated by get_queryset
             return badge("stale")
         return badge("draining" if worker.draining else "live")
+
+    @admin.display(description="Started at")
+    def started(self, worker: WorkerProcess) -> str:
+        """When the process came up."""
+        return moment(worker.started_at)
+
+    @admin.display(description="Last seen")
+    def seen(self, worker: WorkerProcess) -> str:
+        """Its last heartbeat."""
+        return moment(worker.last_seen_at)
+
+    @admin.display(description="Lease until")
+    def leased_until(self, worker: WorkerProcess) -> str:
+        """When the others take it for dead unless it is seen again."""
+        return moment(worker.lease_until)

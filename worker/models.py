@@ -29,6 +29,7 @@ class WorkerProcess(models.Model):
     lease_until = models.DateTimeField()
 
     class Meta:
+        verbose_name = "worker"
         ordering = ("started_at", "id")
         indexes = [models.Index(fields=["lease_until"], name="worker_lease")]
 

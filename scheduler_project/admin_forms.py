@@ -1,0 +1,100 @@
+"""Pages that edit rows through the services: what a service refuses appears at the form's field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from django import forms
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from scheduler_project.admin_lists import BoundedList
+from targets.errors import InvalidFields
+
+Row = TypeVar("Row", bound=models.Model)
+MOST_NAMES_SHOWN = 50
+
+
+class ServiceForm(forms.ModelForm[Row]):
+    """A form whose rules are those of a service: it is tried, and rolled back, when the form is checked."""
+
+    # What must be filled in for a new row; an existing one needs all that the database needs.
+    needed: Sequence[str] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        nullable = {field.name for field in self._meta.model._meta.fields if field.null}
+        for name, field in self.fields.items():
+            may_be_empty = self.is_new or name in nullable or isinstance(field, forms.BooleanField)
+            field.required = name in self.needed or not may_be_empty
+
+    def write(self, values: Mapping[str, Any]) -> Row:
+        """Call the service that creates or changes the row."""
+        raise NotImplementedError
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the form creates a row."""
+        return self.instance._state.adding
+
+    def values(self) -> dict[str, Any]:
+        """What the service is given: for a new row what was filled in, else what was changed."""
+        filled = {name: value for name, value in self.cleaned_data.items() if value is not None and value != ""}
+        return filled if self.is_new else {name: filled.get(name) for name in self.changed_data}
+
+    def clean(self) -> dict[str, Any]:
+        """Let the service judge, inside a transaction that is always undone."""
+        if self.errors:
+            return self.cleaned_data
+        try:
+            with transaction.atomic():
+                self.write(self.values())
+                transaction.set_rollback(True)
+        except InvalidFields as problem:
+            for name, sentence in problem.errors.items():
+                shown = name if name in self.fields else name.removesuffix("_id")
+                self.add_error(shown if shown in self.fields else None, sentence)
+        except ObjectDoesNotExist:
+            self.add_error(None, "It was deleted meanwhile.")
+        return self.cleaned_data
+
+    def _post_clean(self) -> None:
+        """The service has judged; the model's own validation would only repeat it in other words."""
+
+
+class ServiceAdmin(BoundedList[Row]):
+    """A page whose changes go through services, and whose deletions are tombstones."""
+
+    # What goes out of sight together with a row.
+    goes_along = ""
+
+    def save_model(self, request: HttpRequest, obj: Row, form: Any, change: bool) -> None:
+        """Write through the service; the admin goes on with `obj`."""
+        obj.__dict__.update(form.write(form.values()).__dict__)
+
+    def remove(self, row: Row) -> None:
+        """Call the service that deletes the row."""
+        raise NotImplementedError
+
+    def delete_model(self, request: HttpRequest, obj: Row) -> None:
+        """Out of sight at once; the worker purges."""
+        self.remove(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Row]) -> None:
+        """The same for several."""
+        for row in queryset:
+            with suppress(ObjectDoesNotExist):  # somebody else was faster
+                self.remove(row)
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Row] | Sequence[Row], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Only the rows themselves: listing a million runs that go with them would help nobody."""
+        rows = list(objs)
+        names = [f"{row}, with {self.goes_along}" for row in rows[:MOST_NAMES_SHOWN]]
+        more = len(rows) - len(names)
+        return [*names, *([f"and {more} more"] if more else [])], {self.opts.verbose_name_plural: len(rows)}, set(), []
