@@ -36,7 +36,7 @@ class HeadersField(forms.CharField):
         """Headers as lines; what a user typed as it is."""
         return "\n".join(f"{name}: {text}" for name, text in value.items()) if isinstance(value, dict) else value
 
-    def to_python(self, value: Any) -> dict[str, str]:  # type: ignore[override] - a text is read as headers
+    def to_python(self, value: Any) -> dict[str, str]:  # type: ignore[override]
         """The headers by name.
 
         Raises:

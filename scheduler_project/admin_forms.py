@@ -97,4 +97,5 @@ class ServiceAdmin(BoundedList[Row]):
         rows = list(objs)
         names = [f"{row}, with {self.goes_along}" for row in rows[:MOST_NAMES_SHOWN]]
         more = len(rows) - len(names)
-        return [*names, *([f"and {more} more"] if more else [])], {self.opts.verbose_name_plural: len(rows)}, set(), []
+        names += [f"and {more} more"] if more else []
+        return names, {str(self.opts.verbose_name_plural): len(rows)}, set(), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,9 @@ from scheduler_project.live_state import read_dashboard
 from schedules.clock import database_now
 from schedules.models import Schedule, ScheduleStatus
 
+# In the order in which people think of them.
 APPS = ("targets", "schedules", "runs", "worker", "access", "auth")
+MODELS = ("Run", "Attempt", "User", "Group")
 # What the dashboard's parts are about, and so whose permission they need.
 LISTS = {"runs": ("runs", "run"), "schedules": ("schedules", "schedule"), "workers": ("worker", "workerprocess")}
 ROWS_SHOWN = 8
@@ -68,8 +71,11 @@ class SchedulerAdminSite(AdminSite):
     enable_nav_sidebar = False
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """The apps in the order in which people think of them, ours first."""
-        return sorted(super().get_app_list(request, app_label), key=lambda app: _place(app["app_label"]))
+        """Ours first."""
+        apps = sorted(super().get_app_list(request, app_label), key=lambda app: _place(app["app_label"], APPS))
+        for app in apps:
+            app["models"].sort(key=lambda model: _place(model["object_name"], MODELS))
+        return apps
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The dashboard: is it alive, what failed, what comes next. Nothing that the user may not see in a list."""
@@ -83,8 +89,8 @@ class SchedulerAdminSite(AdminSite):
         return super().index(request, {**context, **(extra_context or {})})
 
 
-def _place(app_label: str) -> int:
-    return APPS.index(app_label) if app_label in APPS else len(APPS)
+def _place(name: str, order: Sequence[str]) -> int:
+    return order.index(name) if name in order else len(order)
 
 
 def _figures() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import django_stubs_ext
 from scheduler_project.env import (
     read_bool,
     read_database,
+    read_days,
     read_fernet_keys,
     read_hosts,
     read_integer,
@@ -62,6 +63,12 @@ EGRESS_DENY_CIDRS = read_networks("EGRESS_DENY_CIDRS")
 EGRESS_ALLOW_HOSTS = read_hosts("EGRESS_ALLOW_HOSTS")
 EGRESS_ALLOW_PORTS = read_ports("EGRESS_ALLOW_PORTS")
 API_THROTTLE = read_rate("API_THROTTLE", "1200/min")
+
+# --- How long ended runs are kept (None: for ever) ----------------------------------------------------------
+RETENTION_SUCCESS_DAYS = read_days("RETENTION_SUCCESS_DAYS", 14)
+RETENTION_FAILED_DAYS = read_days("RETENTION_FAILED_DAYS", 90)
+RETENTION_BODY_DAYS = read_days("RETENTION_BODY_DAYS", 3)
+RETENTION_KEEP_LAST = read_integer("RETENTION_KEEP_LAST", 100, low=0, high=10_000)
 
 # --- Database -----------------------------------------------------------------------------------------------
 DATABASE_POOLED = read_bool("DATABASE_POOLED", default=False)
@@ -154,7 +161,6 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = SCHEDULER_TIME_ZONE
 USE_I18N = False
 USE_TZ = True
-DATETIME_FORMAT = "Y-m-d H:i:s"
 APPEND_SLASH = True
 
 # --- Static files: served by WhiteNoise from the apps' own folders; the image collects them under hashed names --

@@ -82,7 +82,7 @@ class ScheduleForm(ServiceForm[Schedule]):
         if zone:
             # A zone that is no longer known stays until somebody chooses another.
             zones = sorted({*known_zones(), self.initial["timezone"]})
-            zone.widget.choices = [(name, name) for name in zones]  # type: ignore[attr-defined]
+            zone.widget.choices = [(name, name) for name in zones]
 
     def values(self) -> dict[str, Any]:
         """The services know the target by its id."""
@@ -112,7 +112,7 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
     actions = ("run_now", "pause", "resume")
     object_actions = {"run_now": "Run now", "pause": "Pause", "resume": "Resume"}
     goes_along = "all its runs"
-    standing = ("state", "timing", "next_fires", "last_outcome", "run_count", "links")
+    standing = ("state", "note", "timing", "next_fires", "last_outcome", "run_count", "links")
     readonly_fields = standing
     fieldsets = (
         (None, {"fields": ("name", "target", "schedule_type")}),
@@ -191,10 +191,13 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
 
     @admin.display(description="Status")
     def state(self, schedule: Schedule) -> str:
-        """As a badge; a schedule that can't be computed, or is paused for a reason, says so."""
-        if schedule.last_error:
-            return format_html("{} {}", badge("held"), schedule.last_error)
-        return format_html("{} {}", badge(schedule.status), schedule.paused_reason)
+        """As a badge; held is one whose next time can't be computed."""
+        return badge("held" if schedule.last_error else schedule.status)
+
+    @admin.display(description="Note")
+    def note(self, schedule: Schedule) -> str:
+        """Why it is held or paused."""
+        return schedule.last_error or schedule.paused_reason or NOTHING
 
     @admin.display(description="Next run", ordering="next_run_at")
     def next_fire(self, schedule: Schedule) -> str:
@@ -224,6 +227,5 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
 
     @admin.display(description="See")
     def links(self, schedule: Schedule) -> str:
-        """Its target and runs."""
-        runs = list_address(Run, schedule__id__exact=schedule.pk)
-        return format_html('<a href="{}">runs</a>', runs)
+        """Its runs."""
+        return format_html('<a href="{}">runs</a>', list_address(Run, schedule__id__exact=schedule.pk))

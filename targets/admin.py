@@ -14,7 +14,7 @@ from django.utils.html import format_html
 
 from runs.models import Run
 from scheduler_project.admin_actions import ObjectActions
-from scheduler_project.admin_cells import as_text, list_address, row_address
+from scheduler_project.admin_cells import as_text, list_address, moment, row_address
 from scheduler_project.admin_fields import ExactTextField, HeadersField
 from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
 from schedules.clock import database_now
@@ -89,10 +89,10 @@ class TargetAdmin(ObjectActions[Target], ServiceAdmin[Target]):
     """What can be called."""
 
     form = TargetForm
-    list_display = ("name", "verb", "address", "links", "updated_at")
+    list_display = ("name", "verb", "address", "links", "updated")
     search_fields = ("name", "url")
     search_help_text = "A part of the name or of the URL"
-    sortable_by = ("name", "updated_at")
+    sortable_by = ("name", "updated")
     object_actions = {"call_once": "Send a test call"}
     goes_along = "its schedules and all their runs"
     readonly_fields = ("links",)
@@ -127,6 +127,11 @@ class TargetAdmin(ObjectActions[Target], ServiceAdmin[Target]):
     def address(self, target: Target) -> str:
         """The template, in a fixed-width font."""
         return format_html('<span class="code">{}</span>', target.url)
+
+    @admin.display(description="Updated at", ordering="updated_at")
+    def updated(self, target: Target) -> str:
+        """The last change by a user."""
+        return moment(target.updated_at)
 
     @admin.display(description="Headers")
     def masked_headers(self, target: Target) -> str:

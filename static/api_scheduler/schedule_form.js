@@ -2,10 +2,13 @@
 "use strict";
 
 (() => {
-  const type = document.getElementById("id_schedule_type");
   const fields = { interval: "interval_seconds", cron: "cron_expression", once: "run_at" };
 
   function showOwnField() {
+    const type = document.getElementById("id_schedule_type");
+    // Who may only look has no field to choose with.
+    if (!type) return;
+    type.onchange = showOwnField;
     for (const [name, field] of Object.entries(fields)) {
       const row = document.querySelector(`.form-row.field-${field}`);
       // A field that was refused stays in sight, whatever the type.
@@ -15,8 +18,6 @@
     }
   }
 
-  if (!type) return;
-  type.addEventListener("change", showOwnField);
-  // Also after "back", when the browser has restored another type.
+  // When the page is complete, and after "back", when the browser has restored another type.
   window.addEventListener("pageshow", showOwnField);
 })();
