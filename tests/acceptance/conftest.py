@@ -57,10 +57,17 @@ class Workers:
 
     def start(self, *options: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker; settings override the environment."""
+        return self._start(["manage.py", "runscheduler", *options], settings)
+
+    def start_crashing(self, point: str, *options: str) -> subprocess.Popen[bytes]:
+        """Start a worker that kills itself at a point that tests.acceptance.crashing_worker knows."""
+        return self._start(["-m", "tests.acceptance.crashing_worker", point, *options], {})
+
+    def _start(self, arguments: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
         log = self.directory / f"worker-{len(self.started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "manage.py", "runscheduler", *options],
+                [sys.executable, *arguments],
                 cwd=CHECKOUT,
                 env={**self.environment, **settings},
                 stdout=output,
