@@ -111,7 +111,7 @@ def _render(run: Run, attempt_number: int) -> RequestSpec | Outcome:
     except TemplateProblem as problem:
         return Outcome(error_type=ErrorType.TEMPLATE, error_message=str(problem))
     except Exception:
-        logger.exception("request can't be built", extra={"action": "render", "run_id": run.id})
+        logger.exception("request can't be built", extra={"action": "render", "run": run.id})
         return Outcome(
             error_type=ErrorType.TEMPLATE,
             error_message="The request can't be built from the target. Save the target again to see what is wrong.",
@@ -137,7 +137,7 @@ def _open_attempts(claims: Sequence[Claim], *, now: datetime) -> list[Ticket]:
 
 def _fail_unclaimable(run: Run, error: Exception, *, now: datetime) -> None:
     """A Run whose attempt the database refuses would come back at every tick: end it, and say so."""
-    logger.error("run can't be claimed: %s", type(error).__name__, extra={"action": "claim", "run_id": run.id})
+    logger.error("run can't be claimed: %s", type(error).__name__, extra={"action": "claim", "run": run.id})
     message = "The attempt could not be stored. Save the target again to see what is wrong."
     apply_changes([ended(run, RunStatus.CANCELLED, at=now, reason="unclaimable", message=message)], now=now)
 

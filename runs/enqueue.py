@@ -155,7 +155,7 @@ def _hold(schedule: Schedule, error: Exception, *, now: datetime) -> None:
     wait = min(FIRST_HOLD * 2 ** min(failures - 1, 10), LONGEST_HOLD)
     if failures == 1:
         logger.exception(
-            "schedule held back", exc_info=error, extra={"action": "hold_schedule", "schedule_id": schedule.id}
+            "schedule held back", exc_info=error, extra={"action": "hold_schedule", "schedule": schedule.id}
         )
     sentence = f"The next fire can't be computed ({type(error).__name__}: {error}). Edit the timing; next try later."
     Schedule.with_deleted.filter(id=schedule.id).update(

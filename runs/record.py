@@ -53,7 +53,7 @@ def record_results(results: Sequence[Result], *, now: datetime) -> int:
         logger.error(
             "response can't be stored: %s",
             type(error).__name__,
-            extra={"action": "record", "run_id": result.ticket.run_id},
+            extra={"action": "record", "run": result.ticket.run_id},
         )
         with transaction.atomic():
             moved += _write([_without_response(result)], now=now)
@@ -70,14 +70,20 @@ def _write(results: Sequence[Result], *, now: datetime) -> int:
     close = [(result.ticket.attempt_id, *_closed(result)) for result in ours]
     update_rows(Attempt, match=("id",), write=CLOSED_COLUMNS, rows=close, condition="t.completed_at IS NULL")
     kept = [(result.ticket.attempt_id, True, *_response(result)) for result in late]
-    update_rows(Attempt, match=("id",), write=LATE_COLUMNS, rows=kept)
+    # Only a rescue leaves a ticket without its Run. A result that comes again, because the answer to its first COMMIT
+    # was lost, finds its attempt closed by itself: nothing is late about that.
+    fenced = update_rows(
+        Attempt, match=("id",), write=LATE_COLUMNS, rows=kept, condition=f"t.error_type = '{ErrorType.WORKER_LOST}'"
+    )
     changes = [next_step(runs[result.ticket.run_id], result) for result in ours]
     lateness = [
         _lateness(result) for result in ours if _is_first_of_schedule(runs[result.ticket.run_id], result.ticket)
     ]
     apply_changes(changes, now=now, lateness_seconds=lateness)
     for result in late:
-        logger.warning("late result fenced", extra={"action": "fence", "run_id": result.ticket.run_id})
+        if result.ticket.attempt_id not in fenced:
+            continue
+        logger.warning("late result fenced", extra={"action": "fence", "run": result.ticket.run_id})
     return len(changes)
 
 

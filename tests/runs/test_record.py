@@ -144,6 +144,15 @@ def test_a_result_written_twice_counts_once() -> None:
     assert MinuteRollup.objects.get(kind="status").count == 1
 
 
+def test_a_result_that_comes_again_after_an_unconfirmed_commit_is_not_late() -> None:
+    run = make_run()
+    ticket = claim_one()
+    record(ticket)
+    record(ticket)
+    attempt = Attempt.objects.get(run=run)
+    assert (attempt.fenced, attempt.error_type) == (False, "none")
+
+
 def test_a_call_in_flight_while_its_target_is_deleted_is_neither_retried_nor_counted() -> None:
     run = make_run()
     ticket = claim_one()
