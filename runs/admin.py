@@ -205,7 +205,7 @@ class RunAdmin(ObjectActions[Run], ReadOnly[Run]):
     @admin.display(description="Resolved")
     def resolved(self, run: Run) -> str:
         """When, and the note."""
-        return f"{moment(run.resolved_at)} {run.resolved_note}" if run.resolved_at else NOTHING
+        return format_html("{} {}", moment(run.resolved_at), run.resolved_note) if run.resolved_at else NOTHING
 
     @admin.display(description="Replay of")
     def original(self, run: Run) -> str:

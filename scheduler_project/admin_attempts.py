@@ -49,7 +49,7 @@ class AttemptFacts:
             for name, value in attempt.timings.items()
             if isinstance(value, int | float)
         ]
-        return ", ".join((moment(attempt.started_at), *parts))
+        return format_html("{} {}", moment(attempt.started_at), ", ".join(parts))
 
     @admin.display(description="Request")
     def request(self, attempt: Attempt) -> str:

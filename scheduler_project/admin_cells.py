@@ -37,8 +37,11 @@ def linked(row: models.Model | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """A moment on the service's wall clock, to the second."""
-    return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}" if value else NOTHING
+    """A moment on the service's wall clock, to the second; a narrow column breaks it between date and time only."""
+    if value is None:
+        return NOTHING
+    local = timezone.localtime(value)
+    return format_html('<span class="date">{}</span> {}', f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}")
 
 
 def as_text(text: str) -> str:
