@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from runs.identity import EPOCH, MILLISECOND
 from runs.models import Run, RunStatus, Trigger
+from runs.retention_settings import retention_policy
 from runs.sentences import run_sentence, shown
 from schedules.drafts import remaining_runs, timing_of
 from schedules.models import Schedule, SchedulePause, ScheduleStatus, ScheduleType
@@ -179,6 +180,16 @@ def _not_enqueued(question: _Question) -> str | None:
     return "It is due, but no worker has taken it up yet; if this stays so, see that a worker is running."
 
 
+def _removed(question: _Question) -> str | None:
+    nominal, policy = question.nominal, retention_policy()
+    if nominal is None or not policy.may_be_gone(nominal, question.now):
+        return None
+    return (
+        "No run is on record any more: one that ended so long ago is removed by retention (RETENTION_SUCCESS_DAYS, "
+        "RETENTION_FAILED_DAYS), unless it is among the newest of its schedule. An archive may still have it."
+    )
+
+
 def _used_up(question: _Question) -> str | None:
     if remaining_runs(question.schedule) != 0:
         return None
@@ -200,6 +211,7 @@ _REASONS: tuple[Callable[[_Question], str | None], ...] = (
     _not_nominal,
     _future,
     _not_enqueued,
+    _removed,
     _used_up,
     _no_record,
 )

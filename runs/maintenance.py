@@ -1,4 +1,4 @@
-"""Maintenance: remove, in small batches, what was deleted or is no longer needed."""
+"""Maintenance: remove, in small batches, what was deleted. What has only grown old is runs.prune's."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from targets.models import Target
 
 
 def purge_deleted(*, now: datetime, limit: int = 500) -> int:
-    """Remove up to `limit` Runs of deleted targets and schedules, then those rows themselves once they are empty.
+    """Remove about `limit` Runs of deleted targets and schedules, then those rows themselves once they are empty.
 
-    A Run in flight is left to its worker: it is removed when the call has ended.
+    A Run in flight is left to its worker: it is removed when the call has ended. No transaction is longer than
+    `limit` Runs with their attempts, and no call than twice that.
 
     Args:
         now: only what was deleted before this moment is touched.
@@ -24,10 +25,12 @@ def purge_deleted(*, now: datetime, limit: int = 500) -> int:
         How many rows were removed; 0 means that nothing is left to do.
     """
     removed = 0
-    for schedule_id in Schedule.with_deleted.filter(deleted_at__lte=now).values_list("id", flat=True)[:10]:
-        removed += _purge_schedule(schedule_id, limit=limit)
-    for target_id in Target.with_deleted.filter(deleted_at__lte=now).values_list("id", flat=True)[:10]:
-        removed += _purge_target(target_id, limit=limit)
+    for model, purge in ((Schedule, _purge_schedule), (Target, _purge_target)):
+        deleted = model.with_deleted.filter(deleted_at__lte=now).order_by("deleted_at")
+        for row_id in deleted.values_list("id", flat=True)[:10]:
+            removed += purge(row_id, limit=limit)
+            if removed >= limit:
+                return removed
     return removed
 
 

@@ -96,6 +96,10 @@ class Run(models.Model):
                 name="run_error",
                 condition=~Q(final_error_type=ErrorType.NONE.value),
             ),
+            # runs.prune.Sweep: oldest ended first, status by status
+            models.Index(
+                fields=["status", "completed_at", "id"], name="run_ended", condition=Q(completed_at__isnull=False)
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="run_status_known", condition=Q(status__in=RunStatus.values)),
@@ -153,10 +157,20 @@ class Attempt(models.Model):
     fenced = models.BooleanField(default=False)
     timings = models.JSONField(default=dict)
     remote_ip = models.GenericIPAddressField(null=True)
+    # When retention emptied the bodies: tells a cleared body from one that never was.
+    bodies_cleared_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
         ordering = ("attempt_number",)
+        indexes = [
+            # runs.prune.old_bodies
+            models.Index(
+                fields=["completed_at"],
+                name="attempt_with_bodies",
+                condition=Q(response_body__gt="") | Q(request_body__gt=""),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["run", "attempt_number"], name="attempt_number_unique"),
             models.UniqueConstraint(fields=["run"], name="attempt_one_open", condition=Q(completed_at__isnull=True)),

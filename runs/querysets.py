@@ -24,6 +24,12 @@ def status_in(statuses: Sequence[str]) -> Func:
     return Func(F("status"), template=f"%(expressions)s IN ({names})", output_field=BooleanField())
 
 
+def has_bodies() -> Func:
+    """The condition of the partial index of attempts that have a body, spelled out for the same reason."""
+    bodies = (F("response_body"), F("request_body"))
+    return Func(*bodies, template="(%(expressions)s > '')", arg_joiner=" > '' OR ", output_field=BooleanField())
+
+
 class RunQuerySet(models.QuerySet["Run"]):
     """Verbs on the runs table."""
 

@@ -42,6 +42,9 @@ class AttemptSerializer(serializers.Serializer[Attempt]):
     response_body = serializers.CharField()
     response_truncated = serializers.BooleanField()
     response_size_bytes = serializers.IntegerField(allow_null=True)
+    bodies_cleared_at = MomentField(
+        allow_null=True, help_text="When retention emptied the bodies; null: they are whole."
+    )
     error_type = serializers.ChoiceField(ERROR_TYPES)
     error_message = serializers.CharField()
     fenced = serializers.BooleanField(help_text="It came too late: its worker had been given up.")

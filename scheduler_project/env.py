@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import zoneinfo
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
@@ -25,6 +26,9 @@ ENGINES = {
     "postgresql": "django.db.backends.postgresql",
 }
 MEMORY = ":memory:"
+# A minute and a half: so short only for trials.
+LEAST_DAYS = 0.001
+MOST_DAYS = 36_500
 RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|min|minute|hour|day)")
 
 
@@ -72,6 +76,20 @@ def read_integer(name: str, default: int, *, low: int, high: int) -> int:
     if not re.fullmatch(r"-?[0-9]{1,12}", value) or not low <= int(value) <= high:
         refuse(name, value, f"must be a whole number from {low} to {high}")
     return int(value)
+
+
+def read_days(name: str, default: float) -> timedelta | None:
+    """A number of days, fractions allowed, or `off`, which is None."""
+    value = read_text(name, str(default))
+    if value.lower() == "off":
+        return None
+    try:
+        days = float(value)
+    except ValueError:
+        days = math.nan
+    if not LEAST_DAYS <= days <= MOST_DAYS:
+        refuse(name, value, f"must be a number of days from {LEAST_DAYS:g} to {MOST_DAYS}, or off: for ever")
+    return timedelta(days=days)
 
 
 def read_list(name: str, default: str = "") -> list[str]:

@@ -25,6 +25,7 @@ PURE = {
     "runs.histograms",
     "runs.identity",
     "runs.outcome",
+    "runs.retention",
     "runs.retry",
 }
 IMPURE_IMPORTS = {"django", "environ", "os", "rest_framework", "scheduler_project"}

@@ -217,3 +217,27 @@ def test_an_attempt_changes_nothing_about_the_answer() -> None:
     run = ended_run_of(make_schedule(), NOW + MINUTE)
     make_attempt(run)
     assert ask(run.schedule, NOW + MINUTE).run == run
+
+
+class TestRetention:
+    """A Run that may have been removed is not said to have been missing."""
+
+    OLD = {"created_at": NOW - timedelta(days=400), "started_at": NOW - timedelta(days=400)}
+
+    def test_a_moment_older_than_the_retention_may_have_had_its_run(self) -> None:
+        schedule = make_schedule(**self.OLD, max_runs=5, run_count=5, updated_at=NOW)
+        answer = ask(schedule, NOW - timedelta(days=20))
+        assert answer.run is None
+        assert answer.sentence.startswith("No run is on record any more: one that ended so long ago is removed")
+
+    def test_a_younger_moment_without_a_run_never_had_one(self) -> None:
+        assert "any more" not in ask(make_schedule(**self.OLD), NOW - timedelta(days=10)).sentence
+
+    def test_an_old_run_that_is_kept_still_answers(self) -> None:
+        nominal = NOW - timedelta(days=20)
+        run = ended_run_of(make_schedule(**self.OLD), nominal)
+        assert ask(run.schedule, nominal).run == run
+
+    def test_a_moment_at_which_nothing_was_due_was_not_removed(self) -> None:
+        answer = ask(make_schedule(**self.OLD), NOW - timedelta(days=20, seconds=30))
+        assert answer.sentence.startswith("Nothing is due then")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
     (env.read_number, (1,), {"low": 0, "high": 5}, "5", 5.0),
     (env.read_number, (1,), {"low": 0.05, "high": 5}, "0.05", 0.05),
     (env.read_integer, (1,), {"low": 0, "high": 5}, "0", 0),
+    (env.read_days, (14,), {}, "", timedelta(days=14)),
+    (env.read_days, (14,), {}, "0.5", timedelta(hours=12)),
+    (env.read_days, (14,), {}, "OFF", None),
     (env.read_list, ("a,b",), {}, "", ["a", "b"]),
     (env.read_list, (), {}, " x ,, y", ["x", "y"]),
     (env.read_networks, (), {}, "", []),
@@ -53,6 +57,10 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
 BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, str]] = [
     (env.read_text, (), {}, "", "is required; any `python manage.py` command generates it into .env"),
     (env.read_bool, (True,), {}, "maybe", "must be true or false"),
+    *(
+        (env.read_days, (14,), {}, value, "must be a number of days from 0.001 to 36500, or off: for ever")
+        for value in ("0", "-1", "nan", "inf", "36501", "2 weeks", "none")
+    ),
     *(
         (env.read_number, (1,), {"low": 0, "high": 5}, value, "must be a number from 0 to 5")
         for value in ("-1", "5.1", "nan", "inf", "five", "1,5", "1e999")

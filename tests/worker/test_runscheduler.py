@@ -79,6 +79,8 @@ def test_a_wrong_option_is_refused_before_anything_starts(options: dict[str, Any
 def test_every_chore_of_the_worker_can_be_done() -> None:
     assert {chore.name: chore.work(now=NOW) for chore in chores()} == {
         "purge_deleted": 0,
+        "prune_runs": 0,
+        "clear_bodies": 0,
         "fold_old_minutes": 0,
         "forget_old_answers": 0,
         "forget_old_sessions": 0,

@@ -15,6 +15,8 @@ from django.db import OperationalError, connection
 
 from access.idempotency import forget_old
 from runs.maintenance import purge_deleted
+from runs.prune import Upkeep
+from runs.retention_settings import retention_policy
 from runs.rollups import fold_old_minutes
 from targets.egress_settings import egress_policy
 from worker.chores import Chore
@@ -33,8 +35,11 @@ PURGE_BATCH = 100
 
 def chores() -> list[Chore]:
     """What workers do besides making calls."""
+    upkeep = Upkeep(retention_policy())
     return [
         Chore("purge_deleted", lambda *, now: purge_deleted(now=now, limit=PURGE_BATCH)),
+        Chore("prune_runs", upkeep.prune),
+        Chore("clear_bodies", upkeep.clear),
         Chore("fold_old_minutes", fold_old_minutes),
         Chore("forget_old_answers", forget_old),
         Chore("forget_old_sessions", forget_old_sessions),
