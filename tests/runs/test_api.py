@@ -56,6 +56,7 @@ ATTEMPT_FIELDS = {
     "response_body",
     "response_truncated",
     "response_size_bytes",
+    "bodies_cleared_at",
     "error_type",
     "error_message",
     "fenced",

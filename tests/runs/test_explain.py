@@ -222,7 +222,7 @@ def test_an_attempt_changes_nothing_about_the_answer() -> None:
 class TestRetention:
     """A Run that may have been removed is not said to have been missing."""
 
-    OLD = {"created_at": NOW - timedelta(days=400), "started_at": NOW - timedelta(days=400)}
+    OLD: dict[str, Any] = {"created_at": NOW - timedelta(days=400), "started_at": NOW - timedelta(days=400)}
 
     def test_a_moment_older_than_the_retention_may_have_had_its_run(self) -> None:
         schedule = make_schedule(**self.OLD, max_runs=5, run_count=5, updated_at=NOW)
