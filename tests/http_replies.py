@@ -128,6 +128,18 @@ def drip_headers(handler: Handler) -> None:
     handler.drip(b"h", every=handler.number("every", 0.1))
 
 
+def tiny_chunks(handler: Handler) -> None:
+    """/tiny-chunks: chunks of one byte without end, as fast as they are taken."""
+    handler.wfile.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+    handler.drip(b"1\r\nd\r\n" * 10_000, every=0)
+
+
+def trailers(handler: Handler) -> None:
+    """/trailers: a chunked body that is over, and header lines after it without end."""
+    handler.wfile.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+    handler.drip(b"X: y\r\n" * 10_000, every=0)
+
+
 def endless_headers(handler: Handler) -> None:
     """/endless-headers: header lines as fast as they are taken."""
     handler.wfile.write(HEAD)
@@ -158,6 +170,8 @@ REPLIES: dict[str, Callable[[Handler], None]] = {
     "/drip-chunks": drip_chunks,
     "/drip-status": drip_status,
     "/drip-headers": drip_headers,
+    "/tiny-chunks": tiny_chunks,
+    "/trailers": trailers,
     "/endless-headers": endless_headers,
     "/continues": continues,
 }

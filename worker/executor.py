@@ -134,7 +134,7 @@ def _read_body(request: RequestSpec, call: Call, reply: Reply, response: HTTPRes
         return
     call.phase = Phase.BODY
     try:
-        reply.body.read(response, reply.headers)
+        reply.body.read(response, reply.headers, call.seconds_left)
     except (HTTPError, HTTPException, OSError) as error:
         call.unguard()
         raise classify(error, call) from error

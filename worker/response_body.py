@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from runs.outcome import ErrorType
@@ -32,7 +32,8 @@ class Decoder:
         """`coding` is the value of Content-Encoding. One that was not asked for is left as it is."""
         self._coding = coding.strip().lower()
         self._inflate = self._new(_GZIP if self._coding in ("gzip", "x-gzip") else _ZLIB)
-        self._fed = False
+        # What the decoder has had, up to the two bytes that tell zlib from raw deflate.
+        self._fed = b""
         self._finished = self._coding not in ("gzip", "x-gzip", "deflate")
         self.plain = self._finished
 
@@ -64,16 +65,16 @@ class Decoder:
         return b"".join(parts)
 
     def _inflated(self, data: bytes, limit: int) -> bytes:
-        first, self._fed = not self._fed, True
+        before, self._fed = self._fed, (self._fed + data[:2])[:2]
         try:
             return self._inflate.decompress(data, limit)
         except zlib.error:
-            if not (first and self._coding == "deflate"):
+            if self._coding != "deflate" or len(before) == 2:
                 message = f"The response body is not valid {self._coding}, though its Content-Encoding says so."
                 raise Failure(ErrorType.BAD_RESPONSE, message) from None
         # Some servers send deflate without the zlib wrapper that RFC 9110, section 8.4.1.2, asks for.
         self._inflate = self._new(_RAW_DEFLATE)
-        return self._inflated(data, limit)
+        return self._inflated(before + data, limit)
 
     @staticmethod
     def _new(bits: int) -> zlib._Decompress:
@@ -99,14 +100,17 @@ class Body:
         """Whether there was, or may have been, more than `data`."""
         return not self.at_end or len(self._data) > MAX_BODY_BYTES
 
-    def read(self, source: Source, headers: Mapping[str, str]) -> None:
+    def read(self, source: Source, headers: Mapping[str, str], check_time: Callable[[], object]) -> None:
         """Read until the end or until there is enough, whichever comes first.
 
+        `check_time` raises when the time is over: a body in tiny pieces takes long even when all of it is there.
+
         Raises:
-            Failure: `bad_response` for a broken content coding. Whatever `source` raises passes.
+            Failure: `bad_response` for a broken content coding. Whatever `source` and `check_time` raise passes.
         """
         decoder = Decoder(headers.get("content-encoding", ""))
         while len(self._data) < _ENOUGH:
+            check_time()
             chunk = source.read1(_READ_BYTES, decode_content=False)
             if not chunk:
                 self.at_end = True

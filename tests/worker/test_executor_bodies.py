@@ -180,6 +180,9 @@ def test_an_interim_answer_is_not_the_answer(executor: Executor, target: Recordi
         (OK + b"X-A: b\r\n" * 150 + b"\r\n", "too many headers"),
         (OK + b"X-A: " + b"b" * 70_000 + b"\r\n\r\n", "line that is too long"),
         (OK + (b"X-A: " + b"b" * 60_000 + b"\r\n") * 10 + b"\r\n", "line that is too long"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 300, "too many headers"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 600, "too many headers"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: cut", "shorter than announced"),
         (b"HTTP/1.1 " + b"2" * 70_000, "line that is too long"),
     ],
 )

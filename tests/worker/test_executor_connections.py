@@ -128,9 +128,11 @@ def target_process() -> Iterator[str]:
     """A target in a process of its own, so that descriptors and threads here are the executor's; its URL."""
     command = [sys.executable, "-m", "tests.http_target"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def descriptors() -> Counter[str]:
@@ -158,6 +160,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 5) -> bool:
 def test_two_hundred_hostile_calls_leave_no_thread_and_no_descriptor() -> None:
     paths = ["/silent", "/drip?every=0.01", "/drip-chunks?every=0.01", "/drip-headers?every=0.01", "/endless", "/big"]
     paths += ["/hang-up", "/endless-headers", "/continues?every=0", "/gzip-bomb?megabytes=1", "/loop", "/status/503"]
+    paths += ["/tiny-chunks", "/trailers"]
     executor = Executor(LOOPBACK, 16)
     with target_process() as base, ThreadPoolExecutor(16) as threads:
 
