@@ -117,7 +117,7 @@ def test_a_coding_that_was_not_asked_for_is_kept_as_it_is(executor: Executor, ta
 
 def test_a_bomb_does_not_go_off(executor: Executor, target: RecordingTarget) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    bomb = b"".join(packer.compress(b"B" * 1_000_000) for _ in range(300)) + packer.flush()
+    bomb = b"".join(packer.compress(b"B" * 1_000_000) for _ in range(60)) + packer.flush()
     raw = with_length(bomb, b"Content-Encoding: gzip")
     tracemalloc.start()
     outcome = answered(executor, target, raw)

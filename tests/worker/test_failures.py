@@ -94,7 +94,9 @@ def test_a_closed_connection_says_when(phase: Phase, words: str) -> None:
     assert failure.message == f"api.example closed the connection {words}."
 
 
-@pytest.mark.parametrize("error", [ConnectionResetError(), RemoteDisconnected(), IncompleteRead(b""), ssl.SSLError()])
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), RemoteDisconnected("?"), IncompleteRead(b""), ssl.SSLError()]
+)
 def test_whatever_breaks_after_the_deadline_is_a_timeout(error: Exception) -> None:
     call = in_phase(Phase.BODY)
     call.expired = True
