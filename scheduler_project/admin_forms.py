@@ -82,13 +82,13 @@ class ServiceAdmin(BoundedList[Row]):
 
     def delete_model(self, request: HttpRequest, obj: Row) -> None:
         """Out of sight at once; the worker purges."""
-        self.remove(obj)
+        with suppress(ObjectDoesNotExist):  # somebody else was faster
+            self.remove(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Row]) -> None:
         """The same for several."""
         for row in queryset:
-            with suppress(ObjectDoesNotExist):  # somebody else was faster
-                self.remove(row)
+            self.delete_model(request, row)
 
     def get_deleted_objects(
         self, objs: QuerySet[Row] | Sequence[Row], request: HttpRequest
