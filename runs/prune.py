@@ -7,7 +7,8 @@ metrics are left alone: they count every Run that ever ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -71,31 +72,33 @@ class Sweep:
         self._monotonic = monotonic
         self._size = BatchSize()
         self._place: _OldRun | None = None
+        # Read, but not looked at yet.
+        self._ahead: deque[_OldRun] = deque()
         self._bounds: dict[UUID, UUID | None] = {}
 
     def step(self) -> Step | None:
         """Remove the next batch; None when nothing is left."""
         while self._todo:
             status, cutoff = self._todo[0]
-            seen = _next_old(status, cutoff, after=self._place)
-            if seen:
-                return self._remove(status, seen)
+            if not self._ahead:
+                self._ahead.extend(_next_old(status, cutoff, after=self._place))
+                self._learn_bounds(self._ahead)
+            if self._ahead:
+                return self._remove(status)
             self._todo.pop(0)
             self._place = None
         return None
 
-    def _remove(self, status: str, seen: Sequence[_OldRun]) -> Step:
-        self._learn_bounds(seen)
+    def _remove(self, status: str) -> Step:
+        most = MOST_ROWS if self._dry_run else self._size.rows
         ids: list[UUID] = []
         kept = 0
-        for run in seen:
+        while self._ahead and len(ids) < most:
+            self._place = run = self._ahead.popleft()
             if self._stays(run):
                 kept += 1
-            elif len(ids) < self._size.rows:
-                ids.append(run.id)
             else:
-                break
-            self._place = run
+                ids.append(run.id)
         runs, attempts = self._remove_ids(ids)
         return Step(status=status, runs=runs, attempts=attempts, kept=kept)
 
@@ -117,7 +120,7 @@ class Sweep:
         bound = self._bounds[run.schedule_id]
         return bound is None or run.id >= bound
 
-    def _learn_bounds(self, seen: Sequence[_OldRun]) -> None:
+    def _learn_bounds(self, seen: Iterable[_OldRun]) -> None:
         # A bound stays right for the whole sweep: new Runs only move it up.
         unknown = {run.schedule_id for run in seen if run.schedule_id is not None} - self._bounds.keys()
         if self._keep_last and unknown:
