@@ -107,3 +107,13 @@ def test_it_asks_for_the_time_before_each_piece() -> None:
     with pytest.raises(OverError):
         body.read(Pieces([b"a"] * 10), {}, check_time)
     assert (body.data, body.truncated) == (b"aa", True)
+
+
+@pytest.mark.parametrize("size", [1, 2, 10_000])
+@pytest.mark.parametrize("packed", [gzip.compress(TEXT, mtime=0), zlib.compress(TEXT)], ids=["gzip", "deflate"])
+def test_a_broken_checksum_is_a_bad_response(packed: bytes, size: int) -> None:
+    end = 8 if packed[:1] == b"\x1f" else 4
+    broken = packed[:-end] + b"\x00" * end
+    coding = "gzip" if end == 8 else "deflate"
+    with pytest.raises(Failure, match=f"not valid {coding}"):
+        read(cut(broken, size), coding)
