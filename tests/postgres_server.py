@@ -24,11 +24,9 @@ CONFIGURATION = {
     "max_connections": "300",
     "shared_buffers": "64MB",
     "timezone": "UTC",
-    # The data is thrown away: nothing is gained by surviving a power cut.
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
 }
+# The data is thrown away: nothing is gained by surviving a power cut.
+CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 # Reads until the owner's end of the pipe closes, which happens at its exit, however it dies.
 WATCHDOG = """
 read -r _
@@ -42,11 +40,15 @@ rm -rf "$1"
 class PostgresServer:
     """One server with a data directory of its own. `stop()` and `start()` may alternate; `remove()` ends it for good.
 
+    Args:
+        durable: write to the disk as a real server does.
+
     Raises:
         RuntimeError: no PostgreSQL binaries, or the server doesn't start; its log is in the message.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._configuration = CONFIGURATION if durable else {**CONFIGURATION, **CARELESS}
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_short_temp_directory()))
         self._as_user = _unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,7 +66,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = [word for name, value in CONFIGURATION.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self._configuration.items() for word in ("-c", f"{name}={value}")]
         with (self.directory / "server.log").open("ab") as log:
             self._process = self._spawn(
                 f"{self._binaries}/postgres", "-D", f"{self.directory}/data", "-k", str(self.directory), *options,
@@ -76,10 +78,10 @@ class PostgresServer:
                 raise RuntimeError(f"PostgreSQL doesn't start:\n{(self.directory / 'server.log').read_text()}")
             time.sleep(0.02)
 
-    def stop(self) -> None:
-        """Stop at once, as a crash of the server would: clients lose their connections."""
+    def stop(self, *, fast: bool = False) -> None:
+        """Stop at once, as a crash of the server would, or `fast`, as its operator would: clients are cut off either way."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            self._process.send_signal(signal.SIGINT if fast else signal.SIGQUIT)
             self._process.wait()
             self._process = None
 

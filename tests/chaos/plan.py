@@ -1,0 +1,103 @@
+"""What goes wrong and when: drawn from a seed, so that a red run can be repeated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+WORKERS = 4
+# Never killed or frozen: its memory, threads and descriptors are watched over the whole run.
+SURVIVOR = 3
+# Wall clock of each worker, in seconds off the truth.
+SKEWS = (0, 3600, -3600, 0)
+LEASE_SECONDS = 3.0
+POLL_SECONDS = 0.2
+DRAIN_SECONDS = 5.0
+TIMEOUT_SECONDS = 4.0
+
+
+class Kind(StrEnum):
+    """What can go wrong. The value is what the report calls it."""
+
+    KILL = "kill -9"
+    TERMINATE = "SIGTERM"
+    FREEZE = "SIGSTOP past the lease"
+    RESTART_FAST = "database restart, fast"
+    RESTART_IMMEDIATE = "database restart, immediate"
+    DATABASE_AWAY = "database away past the lease"
+    TARGET_FROZEN = "target frozen"
+    TARGET_FAILING = "target answers 503"
+    BURST = "1,000 schedules due in the same second"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One of them: `at` and `seconds` (how long it lasts) count from the first tick; `worker` where it is one's own."""
+
+    at: float
+    kind: Kind
+    worker: int = 0
+    seconds: float = 0.0
+
+
+# How long each lasts, and the time to leave before the next: some overlap all the same.
+LASTS = {
+    Kind.KILL: (0.0, 3.0),
+    Kind.TERMINATE: (0.0, 3.0),
+    Kind.FREEZE: (LEASE_SECONDS + 2.5, 5.0),
+    Kind.RESTART_FAST: (0.3, 4.0),
+    Kind.RESTART_IMMEDIATE: (0.3, 4.0),
+    Kind.DATABASE_AWAY: (LEASE_SECONDS + 3.0, 11.0),
+    Kind.TARGET_FROZEN: (5.0, 4.0),
+    Kind.TARGET_FAILING: (20.0, 2.0),
+    Kind.BURST: (0.0, 3.0),
+}
+
+
+def everything(seed: int) -> list[Fault]:
+    """Every kind of fault at least once, in about 65 seconds."""
+    rng = random.Random(seed)
+    kinds = [Kind.TERMINATE, *[Kind.KILL] * 5, *[Kind.FREEZE] * 3, Kind.RESTART_FAST, Kind.RESTART_IMMEDIATE,
+             Kind.DATABASE_AWAY, Kind.TARGET_FROZEN, Kind.TERMINATE, Kind.BURST]  # fmt: skip
+    rng.shuffle(kinds)
+    # It lasts longest: first, so that its end is seen as well.
+    return in_turn([Kind.TARGET_FAILING, *kinds], rng, start=4.0)
+
+
+def in_turn(kinds: Sequence[Kind], rng: random.Random, *, start: float) -> list[Fault]:
+    """The faults one after the other, at moments and on workers that the seed gives."""
+    faults = []
+    at = start
+    for kind in kinds:
+        seconds, gap = LASTS[kind]
+        faults.append(Fault(at, kind, rng.randrange(SURVIVOR), seconds))
+        at += gap * rng.uniform(0.7, 1.2)
+    return faults
+
+
+def repeated(*kinds: Kind, seed: int) -> list[Fault]:
+    """The given faults in the given order: the short plans that mutations are tried with."""
+    return in_turn(kinds, random.Random(seed), start=4.0)
+
+
+def endless(seed: int, seconds: float) -> list[Fault]:
+    """A fault every 30 to 90 seconds for the soak."""
+    rng = random.Random(seed)
+    faults = []
+    at = rng.uniform(20, 40)
+    kinds: list[Kind] = []
+    while at < seconds - 30:
+        if not kinds:
+            kinds = [kind for kind in Kind if kind is not Kind.BURST] + [Kind.KILL]
+            rng.shuffle(kinds)
+        kind = kinds.pop()
+        faults.append(Fault(at, kind, rng.randrange(SURVIVOR), LASTS[kind][0]))
+        at += rng.uniform(30, 90)
+    return faults
+
+
+def end_of(faults: Sequence[Fault]) -> float:
+    """When the last one is over."""
+    return max((fault.at + fault.seconds for fault in faults), default=0.0)
