@@ -65,14 +65,13 @@ class TargetForm(ServiceForm[Target]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "headers" in self.fields:
-            self.fields["headers"].required = False
+        self.fields["headers"].required = False
         if self.is_new:
             self.initial.setdefault("timeout_seconds", settings.DEFAULT_TIMEOUT_SECONDS)
             return
         stored = self.instance.headers
         self.initial["headers"] = mask_headers(stored)
-        if isinstance(stored, Undecryptable) and "headers" in self.fields:
+        if isinstance(stored, Undecryptable):
             self.fields["headers"].help_text = format_html(
                 '<strong class="alarm">The stored headers can\'t be decrypted. {}</strong>', Undecryptable.REMEDY
             )

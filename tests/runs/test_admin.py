@@ -38,7 +38,7 @@ def html(client: Client, address: str, **query: str) -> str:
 
 
 def found(client: Client, address: str = RUNS, **query: object) -> list[Any]:
-    return list(client.get(address, query).context["cl"].result_list)
+    return list(client.get(address, {name: str(value) for name, value in query.items()}).context["cl"].result_list)
 
 
 def one_of_each_status() -> dict[str, Run]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import pytest
-from django.test import Client
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.test import Client, RequestFactory
 
 from runs.models import Run
 from scheduler_project import admin_actions
 from tests.factories import make_ended_run, make_run, make_schedule
+from tests.signed_in import make_user
 from tests.staff import staff, superuser
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +24,7 @@ def admin_client(db: None) -> Client:
     return superuser()
 
 
-def act(client: Client, verb: str, ids: list[object]) -> str:
+def act(client: Client, verb: str, ids: Sequence[UUID]) -> str:
     data = {"action": verb, "_selected_action": [str(key) for key in ids]}
     return client.post(RUNS, data, follow=True).content.decode()
 
@@ -63,8 +68,6 @@ def test_whoever_may_not_see_the_row_may_not_act_on_it() -> None:
 
 def staff_with_both() -> Client:
     client = Client()
-    from tests.signed_in import make_user
-
     client.force_login(make_user("runs.add_run", "runs.view_run", username="both"))
     return client
 
@@ -89,9 +92,6 @@ def test_many_refusals_are_summed_up(admin_client: Client) -> None:
 def test_a_row_deleted_meanwhile_is_said() -> None:
     def gone(**_: object) -> None:
         raise Run.DoesNotExist
-
-    from django.contrib.messages.storage.fallback import FallbackStorage
-    from django.test import RequestFactory
 
     request = RequestFactory().post("/")
     request.session = {}  # type: ignore[assignment]
