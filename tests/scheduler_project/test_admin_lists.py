@@ -97,7 +97,7 @@ def test_big_tables_are_counted_within_a_limit_only(admin_client: Client, addres
 @pytest.mark.parametrize("address", ["/admin/runs/attempt/", "/admin/runs/run/"])
 def test_a_list_reads_no_bodies(admin_client: Client, address: str) -> None:
     fill(1)
-    page = [sql for sql in queries_of(admin_client, address) if re.search(rf"FROM {BIG}", sql) and "LIMIT 50" in sql]
+    page = [sql for sql in queries_of(admin_client, address) if re.match(rf"SELECT {BIG}", sql)]
     assert page
     assert not any("response_body" in sql or "request_body" in sql or "body_template" in sql for sql in page)
 
