@@ -67,7 +67,8 @@ def test_a_target_that_answers_too_late_is_a_timeout(workers: Workers, target: R
     attempt = Attempt.objects.get(run=run)
     assert (run.status, run.final_error_type) == ("timeout", "timeout")
     assert attempt.latency_ms is not None
-    assert attempt.latency_ms < 1500
+    # The target would have answered after 30 s.
+    assert attempt.latency_ms < 15_000
 
 
 def test_a_refused_connection_says_so(workers: Workers) -> None:
