@@ -63,6 +63,10 @@ class Workers:
         """Start a worker that kills itself at a point that tests.acceptance.crashing_worker knows."""
         return self._start(["-m", "tests.acceptance.crashing_worker", point, *options], {})
 
+    def start_altered(self, what: str, *options: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Start a worker that freezes or has a wrong clock, as tests.guarantees.altered_worker says."""
+        return self._start(["-m", "tests.guarantees.altered_worker", what, *options], settings)
+
     def _start(self, arguments: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
         log = self.directory / f"worker-{len(self.started)}.log"
         with log.open("wb") as output:

@@ -1,0 +1,211 @@
+"""Guarantees G6, G17, G18, G19, G21, G22 and G23: real worker processes, frozen, skewed, stopped and overloaded."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runs.identity import new_run_id
+from runs.models import Attempt, Run
+from schedules.clock import database_now
+from schedules.models import Schedule
+from targets.models import Target
+from tests.acceptance.conftest import PATIENCE_SECONDS, Workers, call, ended, wait_until
+from tests.factories import make_schedule, make_target
+from tests.http_target import RecordingTarget
+from worker.models import WorkerProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOUR = 3600
+
+
+def every_second(target: Target, count: int) -> list[Schedule]:
+    """Schedules that fire each second from the next one on."""
+    now = database_now()
+    timing = {"interval_seconds": 1, "started_at": now, "next_run_at": now + timedelta(seconds=1)}
+    policy = {"overlap_policy": "allow", "catch_up": "all", "misfire_grace_seconds": HOUR}
+    return [make_schedule(target, **timing, **policy) for _ in range(count)]
+
+
+def starts(target: Target, *, since: datetime) -> list[float]:
+    """How late the first attempts of the target's runs were, in seconds, in order."""
+    rows = Attempt.objects.filter(run__target=target, run__scheduled_at__gte=since, completed_at__isnull=False)
+    moments = rows.values_list("started_at", "run__scheduled_at")
+    return sorted((started - nominal).total_seconds() for started, nominal in moments)
+
+
+def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has been frozen by SIGSTOP."""
+    return "\nState:\tT" in Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+
+
+def test_g6_runs_start_within_two_polls_of_their_time(workers: Workers, target: RecordingTarget) -> None:
+    aim = make_target(url=target.url("/"))
+    every_second(aim, 10)
+    workers.start(WORKER_POLL_SECONDS="1", WORKER_LEASE_SECONDS="8")
+    target.wait_for(60, seconds=PATIENCE_SECONDS)
+    # What was due before had to wait for the process to start.
+    lateness = starts(aim, since=WorkerProcess.objects.get().started_at)
+    assert lateness[len(lateness) * 99 // 100] < 2
+
+
+def test_g6_a_retry_starts_when_it_is_due_and_not_at_the_next_poll(workers: Workers, target: RecordingTarget) -> None:
+    call(target.url("/status/503"), max_retries=2, retry_delay_seconds=0.5)
+    workers.start(WORKER_POLL_SECONDS="60", WORKER_LEASE_SECONDS="300")
+    # By polls alone the third attempt would come after two minutes.
+    target.wait_for(3, seconds=PATIENCE_SECONDS)
+
+
+def test_g17_a_worker_frozen_before_it_sends_sends_nothing_after_its_lease(
+    workers: Workers, target: RecordingTarget
+) -> None:
+    run = call(target.url("/"), on_worker_lost="retry", retry_delay_seconds=0.1)
+    frozen = workers.start_altered("freeze_before_send")
+    wait_until(lambda: is_stopped(frozen), "the worker is frozen with a claimed run")
+    workers.start()
+    run = ended(run)
+    assert (run.status, run.attempt_count, len(target.calls())) == ("success", 2, 1)
+    before = list(Attempt.objects.order_by("attempt_number").values())
+
+    frozen.send_signal(signal.SIGCONT)
+    wait_until(lambda: "worker_reregistered" in workers.log(), "it has woken and knows that it was given up")
+    assert workers.stop(frozen) == 0
+    run.refresh_from_db()
+    assert (run.status, run.attempt_count, len(target.calls())) == ("success", 2, 1)
+    assert list(Attempt.objects.order_by("attempt_number").values()) == before
+
+
+def test_g18_each_start_has_an_id_of_its_own_and_a_clean_exit_leaves_no_row(workers: Workers) -> None:
+    seen = set()
+    for _ in range(2):
+        worker = workers.start()
+        wait_until(WorkerProcess.objects.exists, "the worker has registered")
+        seen.add(WorkerProcess.objects.get().id)
+        assert workers.stop(worker) == 0
+        assert not WorkerProcess.objects.exists()
+    assert len(seen) == 2
+
+
+def test_g18_a_run_of_a_worker_without_a_row_is_an_orphan_at_once(workers: Workers, target: RecordingTarget) -> None:
+    run = call(target.url("/slow?seconds=30"), on_worker_lost="fail")
+    lost = workers.start(WORKER_LEASE_SECONDS="600")
+    target.wait_for(1)
+    workers.kill(lost)
+    WorkerProcess.objects.all().delete()
+    workers.start()
+    assert ended(run).final_error_type == "worker_lost"
+
+
+def test_g19_two_signals_at_once_are_one_and_the_call_in_flight_ends_well(
+    workers: Workers, target: RecordingTarget
+) -> None:
+    run = call(target.url("/slow?seconds=2"))
+    worker = workers.start()
+    target.wait_for(1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        worker.send_signal(number)
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert Run.objects.get(id=run.id).status == "success"
+    assert "second signal" not in workers.log()
+
+
+def test_g19_a_stop_claims_nothing_more(workers: Workers, target: RecordingTarget) -> None:
+    first = call(target.url("/slow?seconds=2"))
+    worker = workers.start("--concurrency=2")
+    target.wait_for(1)
+    worker.send_signal(signal.SIGTERM)
+    wait_until(lambda: WorkerProcess.objects.filter(draining=True).exists(), "the worker drains")
+    waiting = call(target.url("/"))
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    statuses = dict(Run.objects.values_list("id", "status"))
+    assert statuses == {first.id: "success", waiting.id: "pending"}
+
+
+@pytest.mark.postgres_only
+def test_g21_workers_whose_clocks_are_an_hour_wrong_change_nothing(workers: Workers, target: RecordingTarget) -> None:
+    """G21: on SQLite the machine's clock is the database's, so this is about PostgreSQL."""
+    began = database_now()
+    aim = make_target(url=target.url("/"))
+    schedules = every_second(aim, 4)
+    unwell = call(target.url("/status/503"), max_retries=2, retry_delay_seconds=0.5)
+    fast = workers.start_altered(f"skewed:{HOUR}", "--concurrency=2")
+    slow = workers.start_altered(f"skewed:-{HOUR}", "--concurrency=2")
+    wait_until(lambda: len({*Attempt.objects.values_list("worker_id", flat=True)}) == 2, "both make calls")
+    wait_until(lambda: Run.objects.filter(status="success").count() > 40, "runs end")
+    unwell = ended(unwell)
+    assert [workers.stop(fast), workers.stop(slow)] == [0, 0]
+    over = database_now()
+
+    logged = [datetime.fromisoformat(workers.log(number).split()[0]) - datetime.now(UTC) for number in (0, 1)]
+    assert [round(shift.total_seconds() / HOUR) for shift in logged] == [1, -1], "the clocks really were wrong"
+    assert not Attempt.objects.filter(error_type="worker_lost").exists()
+    assert {"workers_lost", "worker_reregistered"}.isdisjoint(workers.log(0).split() + workers.log(1).split())
+    assert unwell.attempt_count == 3
+    for schedule in schedules:
+        times = list(schedule.runs.order_by("scheduled_at").values_list("scheduled_at", flat=True))
+        assert times == [schedule.started_at + timedelta(seconds=number + 1) for number in range(len(times))]
+    for attempt in Attempt.objects.select_related("run"):
+        assert attempt.completed_at is not None
+        assert began <= attempt.run.scheduled_at <= attempt.started_at <= attempt.completed_at <= over
+
+
+def test_g22_a_frozen_target_delays_the_others_by_less_than_a_second(workers: Workers, target: RecordingTarget) -> None:
+    frozen = make_target(url=target.url("/silent"), timeout_seconds=60)
+    flood = make_schedule(frozen, status="paused", next_run_at=None)
+    now = database_now()
+    Run.objects.bulk_create(_waiting(flood, now - timedelta(minutes=1)) for _ in range(200))
+    healthy = make_target(url=target.url("/"))
+    workers.start("--concurrency=10")
+    target.wait_for(8, path="/silent", seconds=PATIENCE_SECONDS)
+    every_second(healthy, 2)
+    target.wait_for(12, path="/", seconds=PATIENCE_SECONDS)
+
+    lateness = starts(healthy, since=now)
+    assert lateness[len(lateness) * 99 // 100] < 1
+    assert len(target.calls("/silent")) == 8, "80 % of ten seats"
+
+
+def _waiting(schedule: Schedule, moment: datetime) -> Run:
+    return Run(
+        id=new_run_id(moment),
+        schedule=schedule,
+        target_id=schedule.target_id,
+        trigger="manual",
+        status="pending",
+        scheduled_at=moment,
+        next_attempt_at=moment,
+        created_at=moment,
+    )
+
+
+def peak_memory(process: subprocess.Popen[bytes]) -> float:
+    """The most memory that the process has ever had, in megabytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
+def test_g23_memory_does_not_grow_with_the_backlog(workers: Workers, target: RecordingTarget) -> None:
+    aim = make_target(url=target.url("/"))
+    schedule = make_schedule(aim, status="paused", next_run_at=None)
+    peaks = []
+    for backlog in (100, 20_000):
+        Run.objects.all().delete()
+        moment = database_now() - timedelta(minutes=1)
+        Run.objects.bulk_create((_waiting(schedule, moment) for _ in range(backlog)), batch_size=2000)
+        seen = len(target.calls())
+        worker = workers.start("--concurrency=10")
+        target.wait_for(seen + 100, seconds=PATIENCE_SECONDS)
+        peaks.append(peak_memory(worker))
+        running = Run.objects.filter(status="running").count()
+        assert workers.stop(worker) == 0
+        # In flight, and finished but not written yet.
+        assert running <= 2 * 10
+        Attempt.objects.all().delete()
+    few, many = peaks
+    assert many < few + 10
