@@ -54,10 +54,11 @@ checks: install-dev
 schema: install-dev
 	@$(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 
-# SQLite first, PostgreSQL second and adding its coverage: the last lines are the result of the whole.
+# All tests on PostgreSQL, and on SQLite those that use the database. PostgreSQL comes second and adds its coverage: the
+# last lines are the result of the whole.
 tests: install-dev
 	$(call section,Tests on SQLite)
-	@env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite -n $(JOBS) --cov --cov-report=
+	@env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite --database-tests -n $(JOBS) --cov --cov-report=
 	$(call section,Tests on PostgreSQL)
 	@$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-append --cov-report=term \
 		--cov-fail-under=$(COVERAGE_AT_LEAST)

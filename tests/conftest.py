@@ -24,13 +24,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"sqlite_only: {SQLITE_ONLY}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what the database under test can't show."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what the database under test can't show and, if asked, drop what shows the same on any."""
+    if config.getoption("database_tests"):
+        others = [item for item in items if not _needs_database(item)]
+        items[:] = [item for item in items if _needs_database(item)]
+        config.hook.pytest_deselected(items=others)
     on_postgres = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     unfit, reason = ("sqlite_only", SQLITE_ONLY) if on_postgres else ("postgres_only", POSTGRES_ONLY)
     for item in items:
         if item.get_closest_marker(unfit):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _needs_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    markers = {marker.name for marker in item.iter_markers()}
+    return bool(markers & {"django_db", "sqlite_only"} or fixtures & {"db", "transactional_db", "live_server"})
 
 
 @pytest.fixture(scope="session")

@@ -26,12 +26,15 @@ ENVIRONMENT = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer `--database`, which beats TEST_DATABASE."""
+    """Offer `--database`, which beats TEST_DATABASE, and `--database-tests`."""
     parser.addoption(
         "--database",
         choices=("postgres", "sqlite"),
         default=os.environ.get("TEST_DATABASE", "postgres"),
         help="database to test on (default: the environment's TEST_DATABASE, else postgres)",
+    )
+    parser.addoption(
+        "--database-tests", action="store_true", help="only the tests that use the database, for a second database"
     )
 
 
