@@ -1,0 +1,26 @@
+"""How findings read, and which is the worst."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler_project.doctor.findings import Finding, Level, counted, failure, named, ok, warning, worst
+
+FINE, ODD, BAD = ok("a", "Fine."), warning("b", "Odd.", "Look."), failure("c", "Bad.", "Mend.")
+
+
+@pytest.mark.parametrize(
+    ("findings", "level"),
+    [([], Level.OK), ([FINE], Level.OK), ([FINE, ODD], Level.WARNING), ([BAD, FINE, ODD], Level.FAILURE)],
+)
+def test_the_whole_is_as_bad_as_its_worst_part(findings: list[Finding], level: Level) -> None:
+    assert worst(findings) is level
+
+
+def test_a_line_has_level_name_sentence_and_remedy() -> None:
+    assert [finding.line() for finding in (FINE, ODD)] == ["ok       a: Fine.", "warning  b: Odd. Look."]
+
+
+def test_numbers_and_names_read_as_words() -> None:
+    assert (counted(1, "run"), counted(1200, "run"), counted(0, "is", "are")) == ("1 run", "1,200 runs", "0 are")
+    assert (named("ab"), named("abcde")) == ("a, b", "a, b, c and 2 more")
