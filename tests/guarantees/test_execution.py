@@ -20,7 +20,7 @@ from runs.tickets import Result, Ticket
 from tests.acceptance.conftest import Workers, call, ended, wait_until
 from tests.api_client import ApiClient, wrong_places
 from tests.factories import NOW, make_attempt, make_run, make_schedule
-from tests.guarantees.rivals import at_once
+from tests.guarantees.rivals import OpenTransaction, at_once
 from tests.hostile_sockets import speaking
 from tests.http_target import RecordingTarget
 from tests.worker.workers import SUCCESS
@@ -92,6 +92,15 @@ def test_g10_workers_that_claim_at_once_get_each_run_once() -> None:
         assert {ticket.run_id for ticket in each} == set(
             Run.objects.filter(worker_id=worker_id).values_list("id", flat=True)
         )
+
+
+@pytest.mark.postgres_only
+def test_g10_a_run_that_a_rival_is_claiming_is_passed_over_without_waiting() -> None:
+    make_run()
+    with OpenTransaction(lambda: claim(uuid4())).begun():
+        assert claim_ready(now=NOW, worker_id=uuid4(), seats=Seats(5)) == []
+    assert claim_ready(now=NOW, worker_id=uuid4(), seats=Seats(5)) == []
+    assert Attempt.objects.count() == 1
 
 
 def test_g10_the_database_itself_refuses_a_second_open_attempt() -> None:
