@@ -79,7 +79,7 @@ class PostgresServer:
             time.sleep(0.02)
 
     def stop(self, *, fast: bool = False) -> None:
-        """Stop at once, as a crash of the server would, or `fast`, as its operator would: clients are cut off either way."""
+        """Stop at once, as a crash of the server would, or `fast`, as its operator would; clients are cut off."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT if fast else signal.SIGQUIT)
             self._process.wait()

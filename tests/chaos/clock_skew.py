@@ -1,6 +1,7 @@
 """A wrong wall clock for this process: `time.time`, `datetime.now` and what is built on them.
 
-Must be called before the modules that shall see it import `datetime`. The monotonic clock stays as it is, as it would on a real machine.
+Must be called before the modules that shall see it import `datetime`. The monotonic clock stays as it is, as it would
+on a real machine.
 """
 
 from __future__ import annotations

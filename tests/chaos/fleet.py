@@ -14,6 +14,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RESTART_SECONDS = 1.0
+SAMPLE_SECONDS = 1.0
 _WORKER_ID = re.compile(r"action=worker_(?:started|reregistered) .*?\bworker=([0-9a-f-]{36})")
 _CUT_OFF = re.compile(r"action=worker_stopped .*?calls_cut_off=(\d+) results_lost=(\d+)")
 
@@ -69,6 +70,7 @@ class Fleet:
         self._environment = {**os.environ, **environment}
         self._skews = skews
         self._mutation = mutation
+        self._sample_at = 0.0
         self._current: dict[int, Incarnation] = {}
         self._start_at: dict[int, float] = dict.fromkeys(range(len(skews)), 0.0)
 
@@ -138,7 +140,10 @@ class Fleet:
                 incarnation.process.wait()
 
     def take_samples(self) -> None:
-        """Note what each process takes."""
+        """Note what each process takes, once a second."""
+        if time.monotonic() < self._sample_at:
+            return
+        self._sample_at = time.monotonic() + SAMPLE_SECONDS
         for incarnation in self._current.values():
             if incarnation.alive and (sample := sample_of(incarnation.process.pid)):
                 incarnation.samples.append(sample)

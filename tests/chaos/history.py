@@ -19,7 +19,8 @@ from psycopg.rows import class_row
 ACTIVE = ("pending", "running", "retrying")
 RUN_SQL = """
 SELECT id::text, schedule_id::text AS schedule, trigger, status, reason, missed_ticks, queued, attempt_count,
-       round(extract(epoch FROM scheduled_at) * 1000)::bigint AS nominal, extract(epoch FROM created_at)::float8 AS created,
+       round(extract(epoch FROM scheduled_at) * 1000)::bigint AS nominal,
+       extract(epoch FROM created_at)::float8 AS created,
        extract(epoch FROM started_at)::float8 AS started, extract(epoch FROM completed_at)::float8 AS completed,
        final_error_type AS error
 FROM runs_run WHERE completed_at IS NULL OR completed_at >= to_timestamp(%s)

@@ -8,118 +8,103 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 NONE = "none"
 
 
+def put(place: str, replacement: Any) -> Any:
+    """Put something else at `package.module:name` or `package.module:Class.name`; what was there."""
+    module, _, path = place.partition(":")
+    owner: Any = import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original = getattr(owner, name)
+    setattr(owner, name, replacement)
+    return original
+
+
 def drop_the_token() -> None:
     """Results are accepted from whoever brings them while the Run is running; claims and rescues raise no token."""
-    import runs.claim
-    import runs.handback
-    import runs.record
-    import runs.rescue
 
     def holds(run: Any, _ticket: Any) -> bool:
         return run is not None and run.status == "running"
 
-    runs.record.holds = holds
-    runs.handback.holds = holds
-    runs.rescue.fenced_off = lambda change: change
-    claimed = runs.claim.claimed
-
     def claimed_without_token(run: Any, **details: Any) -> Any:
         return dataclasses.replace(claimed(run, **details), token=run.token)
 
-    runs.claim.claimed = claimed_without_token
+    put("runs.record:holds", holds)
+    put("runs.handback:holds", holds)
+    put("runs.rescue:fenced_off", lambda change: change)
+    claimed = put("runs.claim:claimed", claimed_without_token)
 
 
 def drop_the_reaper_grace() -> None:
     """A worker declares others dead as soon as the database answers again."""
-    from worker.heartbeat import Heartbeat
-
-    Heartbeat.may_rescue = lambda self: True  # type: ignore[method-assign]
+    put("worker.heartbeat:Heartbeat.may_rescue", lambda self: True)
 
 
 def advance_in_a_second_transaction() -> None:
     """The Runs are committed first, `next_run_at` and the count after that."""
-    import runs.enqueue
-    import worker.loop
-
     waiting: list[Any] = []
-    update_rows, enqueue_due = runs.enqueue.update_rows, worker.loop.enqueue_due
 
-    def postponed(model: Any, **arguments: Any) -> Any:
+    def postponed(model: Any, **arguments: Any) -> None:
         waiting.append((model, arguments))
 
-    def in_two_steps(*args: Any, **kwargs: Any) -> int:
+    def in_two_steps(*args: Any, **kwargs: Any) -> Any:
         waiting.clear()
         looked_at = enqueue_due(*args, **kwargs)
         for model, arguments in waiting:
             update_rows(model, **arguments)
         return looked_at
 
-    runs.enqueue.update_rows = postponed
-    worker.loop.enqueue_due = in_two_steps
+    update_rows = put("runs.enqueue:update_rows", postponed)
+    enqueue_due = put("worker.loop:enqueue_due", in_two_steps)
 
 
 def advance_before_the_runs() -> None:
     """`next_run_at` is committed first, the Runs after that."""
-    import runs.enqueue
-    import worker.loop
-
-    waiting: list[Callable[[], object]] = []
-    write, enqueue_due = runs.enqueue._write, worker.loop.enqueue_due
+    waiting: list[Any] = []
 
     def only_advanced(items: Sequence[Any], *, now: Any) -> None:
-        write([dataclasses.replace(item, runs=[]) for item in items], now=now)
         created = [run for item in items for run in item.runs]
-        waiting.append(lambda: runs.enqueue.Run.with_deleted.bulk_create(created))
+        update_rows = import_module("runs.batch_update").update_rows
+        model, columns = import_module("schedules.models").Schedule, import_module("runs.enqueue").ENQUEUE_COLUMNS
+        update_rows(model, match=("id",), write=columns, rows=[(item.schedule.id, *item.columns()) for item in items])
+        waiting.append(created)
 
-    def in_two_steps(*args: Any, **kwargs: Any) -> int:
+    def in_two_steps(*args: Any, **kwargs: Any) -> Any:
         waiting.clear()
         looked_at = enqueue_due(*args, **kwargs)
-        for insert in waiting:
-            insert()
+        for created in waiting:
+            import_module("runs.models").Run.with_deleted.bulk_create(created)
         return looked_at
 
-    runs.enqueue._write = only_advanced
-    worker.loop.enqueue_due = in_two_steps
+    put("runs.enqueue:_write", only_advanced)
+    enqueue_due = put("worker.loop:enqueue_due", in_two_steps)
 
 
 def random_key() -> None:
     """Each attempt is sent with a key of its own."""
-    import runs.claim
-
-    render = runs.claim.render_request
 
     def with_random_key(template: Any, context: Any) -> Any:
         spec = render(template, context)
         return dataclasses.replace(spec, headers={**spec.headers, "Idempotency-Key": str(uuid.uuid4())})
 
-    runs.claim.render_request = with_random_key
+    render = put("runs.claim:render_request", with_random_key)
 
 
 def random_run_id() -> None:
     """The id of a Run no longer derives from its schedule and nominal time."""
-    import runs.enqueue
-    from runs.identity import new_run_id
-
-    runs.enqueue.scheduled_run_id = lambda _schedule, nominal: new_run_id(nominal)
+    new_run_id = import_module("runs.identity").new_run_id
+    put("runs.enqueue:scheduled_run_id", lambda _schedule, nominal: new_run_id(nominal))
 
 
 def retry_an_at_most_once_orphan() -> None:
     """What must not be sent twice is sent again when its worker died."""
-    import runs.rescue
-
-    runs.rescue.may_resend = lambda _policy, _method: True
-
-
-def send_past_the_lease() -> None:
-    """A worker trusts its lease for ever: what it claimed before it froze leaves when it thaws."""
-    from worker.heartbeat import Heartbeat
-
-    Heartbeat.trusted = lambda self: True  # type: ignore[method-assign]
+    put("runs.rescue:may_resend", lambda _policy, _method: True)
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
@@ -132,7 +117,6 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         random_key,
         random_run_id,
         retry_an_at_most_once_orphan,
-        send_past_the_lease,
     )
 }
 

@@ -14,8 +14,8 @@ SURVIVOR = 3
 SKEWS = (0, 3600, -3600, 0)
 LEASE_SECONDS = 3.0
 POLL_SECONDS = 0.2
-DRAIN_SECONDS = 5.0
-TIMEOUT_SECONDS = 4.0
+DRAIN_SECONDS = 8.0
+TIMEOUT_SECONDS = 7.0
 
 
 class Kind(StrEnum):
@@ -42,24 +42,31 @@ class Fault:
     seconds: float = 0.0
 
 
-# How long each lasts, and the time to leave before the next: some overlap all the same.
-LASTS = {
+# How long each lasts (past the lease where it is None), and the time to leave before the next: some overlap.
+LASTS: dict[Kind, tuple[float | None, float]] = {
     Kind.KILL: (0.0, 3.0),
     Kind.TERMINATE: (0.0, 3.0),
-    Kind.FREEZE: (LEASE_SECONDS + 2.5, 5.0),
+    Kind.FREEZE: (None, 5.0),
     Kind.RESTART_FAST: (0.3, 4.0),
     Kind.RESTART_IMMEDIATE: (0.3, 4.0),
-    Kind.DATABASE_AWAY: (LEASE_SECONDS + 3.0, 11.0),
+    Kind.DATABASE_AWAY: (None, 11.0),
     Kind.TARGET_FROZEN: (5.0, 4.0),
     Kind.TARGET_FAILING: (20.0, 2.0),
     Kind.BURST: (0.0, 3.0),
 }
+PAST_THE_LEASE = 2.5
+
+
+def lasts(kind: Kind, lease_seconds: float) -> float:
+    """How long this kind of fault lasts, in seconds."""
+    seconds, _ = LASTS[kind]
+    return lease_seconds + PAST_THE_LEASE if seconds is None else seconds
 
 
 def everything(seed: int) -> list[Fault]:
-    """Every kind of fault at least once, in about 65 seconds."""
+    """Every kind of fault at least once, in about a minute."""
     rng = random.Random(seed)
-    kinds = [Kind.TERMINATE, *[Kind.KILL] * 5, *[Kind.FREEZE] * 3, Kind.RESTART_FAST, Kind.RESTART_IMMEDIATE,
+    kinds = [Kind.TERMINATE, *[Kind.KILL] * 4, *[Kind.FREEZE] * 2, Kind.RESTART_FAST, Kind.RESTART_IMMEDIATE,
              Kind.DATABASE_AWAY, Kind.TARGET_FROZEN, Kind.TERMINATE, Kind.BURST]  # fmt: skip
     rng.shuffle(kinds)
     # It lasts longest: first, so that its end is seen as well.
@@ -71,9 +78,8 @@ def in_turn(kinds: Sequence[Kind], rng: random.Random, *, start: float) -> list[
     faults = []
     at = start
     for kind in kinds:
-        seconds, gap = LASTS[kind]
-        faults.append(Fault(at, kind, rng.randrange(SURVIVOR), seconds))
-        at += gap * rng.uniform(0.7, 1.2)
+        faults.append(Fault(at, kind, rng.randrange(SURVIVOR), lasts(kind, LEASE_SECONDS)))
+        at += LASTS[kind][1] * rng.uniform(0.7, 1.2)
     return faults
 
 
@@ -82,7 +88,10 @@ def repeated(*kinds: Kind, seed: int) -> list[Fault]:
     return in_turn(kinds, random.Random(seed), start=4.0)
 
 
-def endless(seed: int, seconds: float) -> list[Fault]:
+OFTEN: tuple[Kind, ...] = (Kind.KILL, *(kind for kind in Kind if kind is not Kind.BURST))
+
+
+def endless(seed: int, seconds: float, *, lease_seconds: float) -> list[Fault]:
     """A fault every 30 to 90 seconds for the soak."""
     rng = random.Random(seed)
     faults = []
@@ -90,10 +99,10 @@ def endless(seed: int, seconds: float) -> list[Fault]:
     kinds: list[Kind] = []
     while at < seconds - 30:
         if not kinds:
-            kinds = [kind for kind in Kind if kind is not Kind.BURST] + [Kind.KILL]
+            kinds = list(OFTEN)
             rng.shuffle(kinds)
         kind = kinds.pop()
-        faults.append(Fault(at, kind, rng.randrange(SURVIVOR), LASTS[kind][0]))
+        faults.append(Fault(at, kind, rng.randrange(SURVIVOR), lasts(kind, lease_seconds)))
         at += rng.uniform(30, 90)
     return faults
 

@@ -45,7 +45,7 @@ class Stage:
             "MAX_CONCURRENT_JOBS": str(SEATS),
             **settings,
         }
-        self._others: list[subprocess.Popen[str]] = []
+        self._others: list[subprocess.Popen[bytes]] = []
         self.target_logs = [self.directory / f"target-{number}.jsonl" for number in range(TARGETS)]
         self.ports = [int(self.spawn("tests.chaos.logging_target", str(log))) for log in self.target_logs]
         self.targets = list(self._others)
@@ -63,16 +63,12 @@ class Stage:
     def prepare_database(self) -> None:
         """Migrate, and let this process's Django use it."""
         os.environ.update(self.environment)
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-            cwd=CHECKOUT,
-            env={**os.environ, **self.environment},
-            check=True,
-        )
-        import django
-
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_project.settings")
+        import django
+        from django.core.management import call_command
+
         django.setup()
+        call_command("migrate", verbosity=0)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection of the harness's own."""
@@ -80,12 +76,10 @@ class Stage:
 
     def spawn(self, module: str, *arguments: str) -> str:
         """Start a module as a process; the first line it prints."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=CHECKOUT, stdout=subprocess.PIPE)
         self._others.append(process)
         assert process.stdout is not None
-        return process.stdout.readline().strip()
+        return str(process.stdout.readline(), "utf-8").strip()
 
     # --- What goes wrong, and when ----------------------------------------------------------------------------
 
@@ -113,7 +107,7 @@ class Stage:
             Kind.DATABASE_AWAY: lambda: self._restart(fault, fast=True),
             Kind.TARGET_FROZEN: lambda: self._freeze_target(fault),
             Kind.TARGET_FAILING: lambda: self._fail_target(fault),
-            Kind.BURST: lambda: self.write_burst(),
+            Kind.BURST: self.write_burst,
         }
         whose = f" (worker {fault.worker})" if fault.kind in (Kind.KILL, Kind.TERMINATE, Kind.FREEZE) else ""
         self.told.append(f"{time.monotonic() - zero:6.1f} s  {fault.kind}{whose}")
