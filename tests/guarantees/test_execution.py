@@ -112,13 +112,13 @@ def test_g10_the_database_itself_refuses_a_second_open_attempt() -> None:
 
 def everything_of(run: Run) -> dict[str, Any]:
     """The row as it is stored."""
-    return Run.objects.filter(id=run.id).values().get()
+    return dict(Run.objects.filter(id=run.id).values().get())
 
 
 def others_of(ticket: Ticket) -> list[dict[str, Any]]:
     """The run's attempts but for the ticket's."""
     attempts = Attempt.objects.filter(run_id=ticket.run_id).exclude(id=ticket.attempt_id)
-    return list(attempts.order_by("attempt_number").values())
+    return [dict(row) for row in attempts.order_by("attempt_number").values()]
 
 
 @pytest.mark.parametrize("stage", ["waits again", "runs elsewhere", "has ended elsewhere"])

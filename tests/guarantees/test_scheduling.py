@@ -94,7 +94,7 @@ def test_g2_a_long_outage_is_counted_tick_by_tick_within_the_limits_of_a_pass() 
 def test_g2_everything_within_grace_runs_a_hundred_runs_a_pass() -> None:
     every_second(catch_up="all", overlap_policy="allow", misfire_grace_seconds=3600)
     now = NOW + timedelta(seconds=250)
-    made = []
+    made: list[int] = []
     while enqueue_due(now, poll_seconds=1):
         made.append(Run.objects.count() - sum(made))
 
@@ -118,7 +118,12 @@ def test_g3_an_enqueue_that_breaks_off_leaves_nothing_and_the_next_loses_nothing
 
 
 def test_g5_a_schedule_that_raises_anything_is_held_back_and_every_other_fires_in_the_same_pass() -> None:
-    cron = {"schedule_type": "cron", "interval_seconds": None, "cron_expression": "* * * * *", "next_run_at": DUE}
+    cron: dict[str, Any] = {
+        "schedule_type": "cron",
+        "interval_seconds": None,
+        "cron_expression": "* * * * *",
+        "next_run_at": DUE,
+    }
     poison = make_schedule(timezone="Not/AZone", **cron)
     healthy = [make_schedule(poison.target, **cron) for _ in range(20)]
     enqueue_due(DUE, poll_seconds=1)
