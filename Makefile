@@ -1,6 +1,6 @@
 # make run: start everything. make test: the whole gate. Only Python >= 3.11 and make are needed beforehand.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types checks schema tests fmt lock install install-dev
+.PHONY: help run test lint types checks schema tests chaos chaos-mutations soak fmt lock install install-dev
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,6 +22,8 @@ help:
 	@echo "make run    start web and worker on http://127.0.0.1:$(PORT)/ (PORT=8001 for another port)"
 	@echo "make test   lint, types, checks, and the tests on PostgreSQL and on SQLite"
 	@echo "make lint   format and lint, without changing anything; make fmt changes"
+	@echo "make chaos  break workers, database and targets for two minutes, and see that nothing is lost or doubled"
+	@echo "make soak   the same for an hour of ordinary work (SOAK_MINUTES=20 for another length)"
 	@echo "make schema write the OpenAPI schema to $(SCHEMA)"
 	@echo "make lock   resolve requirements*.in into the hashed requirements*.txt"
 
@@ -62,6 +64,16 @@ tests: install-dev
 	$(call section,Tests on PostgreSQL)
 	@$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-append --cov-report=term \
 		--cov-fail-under=$(COVERAGE_AT_LEAST)
+
+# Not part of the gate: they take minutes, and the machine's full attention. SEED=2 for another sequence of faults.
+chaos: install-dev
+	@$(VENV)/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+chaos-mutations: install-dev
+	@$(VENV)/bin/python -m tests.chaos.bite $(MUTATIONS)
+
+soak: install-dev
+	@SOAK_MINUTES='$(or $(SOAK_MINUTES),60)' $(VENV)/bin/python -m tests.chaos.soak
 
 # The installed lock is kept inside the environment: installing again only when it has changed.
 install: $(VENV)/bin/python

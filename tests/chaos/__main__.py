@@ -10,7 +10,7 @@ import time
 
 from tests.chaos.harness import Report, run_chaos
 from tests.chaos.mutations import MUTATIONS, NONE
-from tests.chaos.plan import everything
+from tests.chaos.plan import PLANS
 
 SHOWN = 5
 DEFAULT_SEED = 1
@@ -53,11 +53,12 @@ def main() -> int:
     """Run and report; 0 if every invariant holds."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another seed is another sequence of faults")
+    parser.add_argument("--plan", choices=PLANS, default="everything", help="which faults (default: all of them)")
     parser.add_argument("--mutation", choices=[NONE, *MUTATIONS], default=NONE, help="a mechanism to take out")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     options = parser.parse_args()
     began = time.monotonic()
-    report = run_chaos(everything(options.seed), seed=options.seed, mutation=options.mutation)
+    report = run_chaos(PLANS[options.plan](options.seed), seed=options.seed, mutation=options.mutation)
     report.figures["seconds in all"] = round(time.monotonic() - began, 1)
     if options.json:
         say(as_json(report))

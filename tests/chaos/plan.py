@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -83,9 +83,13 @@ def in_turn(kinds: Sequence[Kind], rng: random.Random, *, start: float) -> list[
     return faults
 
 
-def repeated(*kinds: Kind, seed: int) -> list[Fault]:
-    """The given faults in the given order: the short plans that mutations are tried with."""
-    return in_turn(kinds, random.Random(seed), start=4.0)
+# The plans by name: one with everything, and the short ones that mutations are tried with.
+PLANS: dict[str, Callable[[int], list[Fault]]] = {
+    "everything": everything,
+    "freezes": lambda seed: in_turn([Kind.FREEZE] * 3, random.Random(seed), start=4.0),
+    "kills": lambda seed: in_turn([Kind.KILL] * 6, random.Random(seed), start=4.0),
+    "away": lambda seed: in_turn([Kind.DATABASE_AWAY], random.Random(seed), start=4.0),
+}
 
 
 OFTEN: tuple[Kind, ...] = (Kind.KILL, *(kind for kind in Kind if kind is not Kind.BURST))

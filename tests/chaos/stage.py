@@ -107,11 +107,22 @@ class Stage:
             Kind.DATABASE_AWAY: lambda: self._restart(fault, fast=True),
             Kind.TARGET_FROZEN: lambda: self._freeze_target(fault),
             Kind.TARGET_FAILING: lambda: self._fail_target(fault),
-            Kind.BURST: self.write_burst,
+            Kind.BURST: self._write_burst,
         }
         whose = f" (worker {fault.worker})" if fault.kind in (Kind.KILL, Kind.TERMINATE, Kind.FREEZE) else ""
         self.told.append(f"{time.monotonic() - zero:6.1f} s  {fault.kind}{whose}")
         acts[fault.kind]()
+
+    def _write_burst(self) -> None:
+        from django.db import OperationalError, connection
+
+        try:
+            self.write_burst()
+        except OperationalError:
+            # The database is away just now.
+            self.at(time.monotonic() + 1, self._write_burst)
+        finally:
+            connection.close()
 
     def _freeze(self, fault: Fault) -> None:
         frozen = self.fleet.freeze(fault.worker)
