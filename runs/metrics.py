@@ -34,6 +34,11 @@ class Figures:
     lateness: Histogram
 
     @property
+    def ended(self) -> int:
+        """Runs that reached a final status, whichever: skipped and cancelled ones too."""
+        return sum(self.statuses.values())
+
+    @property
     def tried(self) -> int:
         """Runs that ended after a try: successful, failed or timed out. Skipped and cancelled ones are left out."""
         return sum(self.statuses[status] for status in TRIED_STATUSES)

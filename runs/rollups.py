@@ -141,7 +141,7 @@ def _add_cells(cells: _Cells) -> None:
 def _add_to_schedules(ended: Sequence[EndedRun], now: datetime) -> None:
     runs_of: dict[UUID, list[EndedRun]] = defaultdict(list)
     for run in ended:
-        if run.schedule_id is not None and run.status in TRIED_STATUSES:
+        if run.schedule_id is not None:
             runs_of[run.schedule_id].append(run)
     rows = [_schedule_row(schedule_id, runs_of[schedule_id], now) for schedule_id in sorted(runs_of)]
     add_rows(
@@ -156,14 +156,15 @@ def _add_to_schedules(ended: Sequence[EndedRun], now: datetime) -> None:
 def _schedule_row(schedule_id: UUID, runs: Sequence[EndedRun], now: datetime) -> tuple[object, ...]:
     statuses = [run.status for run in runs]
     latencies = [run.latency_ms for run in runs if run.latency_ms is not None]
-    last = max(runs, key=lambda run: run.started_at or now)
+    tried = [run for run in runs if run.status in TRIED_STATUSES]
+    last = max(tried, key=lambda run: run.started_at or now, default=None)
     return (
         schedule_id,
         len(runs),
         *(statuses.count(status) for status in TRIED_STATUSES),
         len(latencies),
         math.fsum(latencies),
-        last.started_at or now,
-        str(last.status),
-        str(last.error_type),
+        (last.started_at or now) if last else None,
+        str(last.status) if last else "",
+        str(last.error_type) if last else ErrorType.NONE.value,
     )

@@ -17,7 +17,10 @@ AT_MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFigures:
-    """Runs of one schedule that were tried and ended, ever. `last_run_at`: when the last of them started."""
+    """Runs of one schedule that ended, ever: skipped and cancelled ones are in the total only.
+
+    `success_rate` is the part of those that were tried; `last_run_at` when the last of these started.
+    """
 
     schedule_id: UUID
     schedule_name: str
@@ -58,6 +61,7 @@ def figures_of(schedule_id: UUID) -> ScheduleFigures:
 
 
 def _figures(rollup: ScheduleRollup, name: str) -> ScheduleFigures:
+    tried = rollup.successful_runs + rollup.failed_runs + rollup.timeout_runs
     average = rollup.latency_total_ms / rollup.latency_count if rollup.latency_count else 0.0
     return ScheduleFigures(
         schedule_id=rollup.schedule_id,
@@ -66,7 +70,7 @@ def _figures(rollup: ScheduleRollup, name: str) -> ScheduleFigures:
         successful_runs=rollup.successful_runs,
         failed_runs=rollup.failed_runs,
         timeout_runs=rollup.timeout_runs,
-        success_rate=percentage(rollup.successful_runs, rollup.total_runs),
+        success_rate=percentage(rollup.successful_runs, tried),
         avg_latency_ms=round(average, 2),
         last_run_at=rollup.last_run_at,
     )

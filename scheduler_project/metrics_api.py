@@ -55,13 +55,13 @@ class ScheduleFiguresSerializer(serializers.Serializer[ScheduleFigures]):
 
     schedule_id = serializers.UUIDField()
     schedule_name = serializers.CharField()
-    total_runs = _count("Runs that were tried and ended: successful, failed or timed out.")
+    total_runs = _count("Runs that ended; skipped and cancelled ones are counted here only.")
     successful_runs = _count("Runs that ended with success.")
     failed_runs = _count("Runs that finally failed, other than by time-out.")
     timeout_runs = _count("Runs whose last attempt timed out.")
     success_rate = serializers.FloatField(help_text=RATE_HELP)
     avg_latency_ms = _milliseconds("Average duration")
-    last_run_at = MomentField(allow_null=True, help_text="When the last of these runs started.")
+    last_run_at = MomentField(allow_null=True, help_text="When the last run that was tried started.")
 
 
 class MetricsSerializer(serializers.Serializer[Any]):
@@ -71,7 +71,7 @@ class MetricsSerializer(serializers.Serializer[Any]):
     total_schedules = _count("Schedules that are not deleted.")
     active_schedules = _count("Of these, active ones.")
     paused_schedules = _count("Of these, paused ones.")
-    total_runs = _count("Runs that were tried and ended (successful, failed or timed out), ever, kept or purged.")
+    total_runs = _count("Runs that ended, whatever their final status, ever, kept or purged.")
     runs_last_hour = _count("Of these, in the last hour.")
     runs_last_24h = _count("Of these, in the last 24 hours.")
     success_rate_24h = serializers.FloatField(help_text=RATE_HELP)
@@ -96,9 +96,9 @@ def _metrics(now: datetime, schedules: list[ScheduleFigures]) -> dict[str, Any]:
         "total_schedules": sum(inventory.schedules.values()),
         "active_schedules": inventory.schedules[ScheduleStatus.ACTIVE],
         "paused_schedules": inventory.schedules[ScheduleStatus.PAUSED],
-        "total_runs": history.ever.tried,
-        "runs_last_hour": history.last_hour.tried,
-        "runs_last_24h": day.tried,
+        "total_runs": history.ever.ended,
+        "runs_last_hour": history.last_hour.ended,
+        "runs_last_24h": day.ended,
         "success_rate_24h": day.success_rate,
         "avg_latency_24h_ms": round(day.latency.mean * 1000, 2),
         "p50_latency_24h_ms": round(day.latency.percentile(50) * 1000, 2),

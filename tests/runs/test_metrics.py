@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from runs.metrics import Queue, read_history, read_inventory, read_last_hours, read_queue
-from runs.models import Attempt, MinuteRollup, Run
+from runs.models import FINAL_STATUSES, Attempt, MinuteRollup, Run
 from runs.rollups import EndedRun, count_ended, fold_old_minutes
 from schedules.models import Schedule
 from targets.models import Target
@@ -56,6 +56,7 @@ def test_figures_agree_with_counting_the_rows() -> None:
             assert figures.statuses[status] == ended_since(since, status=status)
         for error in ("dns", "server_error", "timeout"):
             assert figures.errors[error] == ended_since(since, final_error_type=error)
+        assert figures.ended == ended_since(since, status__in=FINAL_STATUSES)
         assert figures.tried == figures.latency.count == ended_since(since, attempts__isnull=False)
 
 

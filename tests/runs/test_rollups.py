@@ -78,10 +78,23 @@ def test_a_start_before_its_due_moment_is_no_lateness() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", ["skipped", "cancelled"])
-def test_a_run_that_was_not_tried_adds_no_latency_and_nothing_to_its_schedule(status: str) -> None:
-    count_ended([ended(make_schedule().id, status=status)], [], now=NOW)
-    assert counted("latency") == {}
-    assert not ScheduleRollup.objects.exists()
+def test_a_run_that_was_not_tried_adds_to_its_schedules_total_only(status: str) -> None:
+    count_ended([ended(make_schedule().id, status=status, latency_ms=None, started_at=None)], [], now=NOW)
+    row = ScheduleRollup.objects.get()
+    assert (row.total_runs, row.successful_runs, row.failed_runs, row.timeout_runs) == (1, 0, 0, 0)
+    assert (row.latency_count, counted("latency")) == (0, {})
+    assert (row.last_run_at, row.last_status, row.last_error_type) == (None, "", "none")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("in_one_batch", [True, False])
+def test_a_run_that_was_not_tried_leaves_the_schedules_last_as_it_is(in_one_batch: bool) -> None:
+    schedule = make_schedule()
+    runs = [ended(schedule.id, status="failed", error_type="dns"), ended(schedule.id, status="skipped")]
+    for batch in [runs] if in_one_batch else [[run] for run in runs]:
+        count_ended(batch, [], now=NOW)
+    row = ScheduleRollup.objects.get()
+    assert (row.total_runs, row.last_run_at, row.last_status, row.last_error_type) == (2, NOW, "failed", "dns")
 
 
 @pytest.mark.django_db

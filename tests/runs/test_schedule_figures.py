@@ -51,6 +51,15 @@ def test_it_gives_counts_rate_average_and_last_start() -> None:
 
 
 @pytest.mark.django_db
+def test_runs_that_were_not_tried_are_in_the_total_and_leave_the_rate_alone() -> None:
+    schedule = make_schedule()
+    for status in ("success", "failed", "skipped", "skipped", "cancelled"):
+        count_ended([EndedRun(schedule.id, status, "none", None, NOW)], [], now=NOW)
+    figures = figures_of(schedule.id)
+    assert (figures.total_runs, figures.success_rate) == (5, 50.0)
+
+
+@pytest.mark.django_db
 def test_schedules_without_ended_runs_come_last_newest_first() -> None:
     schedules = many_schedules(3)
     count_ended([EndedRun(schedules[0].id, "success", "none", 1.0, NOW)], [], now=NOW)

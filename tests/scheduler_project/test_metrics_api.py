@@ -81,9 +81,9 @@ def test_it_gives_what_was_counted(client: APIClient, now: datetime) -> None:
         "total_schedules": 2,
         "active_schedules": 1,
         "paused_schedules": 1,
-        "total_runs": 6,
-        "runs_last_hour": 4,
-        "runs_last_24h": 5,
+        "total_runs": 7,
+        "runs_last_hour": 5,
+        "runs_last_24h": 6,
         "success_rate_24h": 60.0,
         "avg_latency_24h_ms": pytest.approx(1120, abs=0.1),
         "p50_latency_24h_ms": pytest.approx(91.67),
@@ -97,7 +97,7 @@ def test_it_gives_what_was_counted(client: APIClient, now: datetime) -> None:
     assert listed[0] == {
         "schedule_id": str(schedule.id),
         "schedule_name": "Sync orders",
-        "total_runs": 4,
+        "total_runs": 5,
         "successful_runs": 3,
         "failed_runs": 1,
         "timeout_runs": 0,
@@ -112,6 +112,14 @@ def test_one_schedule_can_be_asked_for(client: APIClient, now: datetime) -> None
     body = read(client, f"?schedule_id={schedules[1].id}")
     assert [entry["schedule_id"] for entry in body["schedules"]] == [str(schedules[1].id)]
     assert body["total_runs"] == 1
+
+
+def test_total_runs_is_the_sum_of_what_a_scraper_gets_by_status(client: APIClient, now: datetime) -> None:
+    for status in ("success", "failed", "timeout", "skipped", "cancelled"):
+        count(None, status, now=now)
+    families = text_string_to_metric_families(client.get(PROMETHEUS).content.decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == "api_scheduler_runs_total"]
+    assert read(client)["total_runs"] == sum(sample.value for sample in samples) == 5
 
 
 def test_a_malformed_schedule_id_is_a_422_that_names_it(client: APIClient) -> None:
