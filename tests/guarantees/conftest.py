@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from tests.acceptance.conftest import CHECKOUT, Workers, target, workers  # noqa: F401 - fixtures
 from tests.postgres_server import PostgresServer
@@ -31,7 +30,7 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def reach(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Reach]:
+def reach(transactional_db: None) -> Iterator[Reach]:
     """Lets Django in this process use another database until the test is over: `reach(HOST=..., NAME=...)`."""
     saved = dict(connection.settings_dict)
 
@@ -39,9 +38,8 @@ def reach(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         connection.close()
         connection.settings_dict.update(settings)
 
-    with django_db_blocker.unblock():
-        yield change
-        change(**saved)
+    yield change
+    change(**saved)
 
 
 @pytest.fixture
