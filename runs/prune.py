@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -44,6 +45,34 @@ class _OldRun:
     completed_at: datetime
 
 
+@dataclass(slots=True)
+class Batch:
+    """What a transaction deals with."""
+
+    rows: int = 0
+
+
+class BatchTimer:
+    """Opens the transactions of batches and tells their size what they took.
+
+    The clock starts once the transaction is open: how long one waits for SQLite's write lock says nothing about how
+    long oneself holds it.
+    """
+
+    def __init__(self, size: BatchSize, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.size = size
+        self._monotonic = monotonic
+
+    @contextmanager
+    def transaction(self) -> Iterator[Batch]:
+        """A transaction for one batch; the caller says how many rows it had."""
+        batch = Batch()
+        with transaction.atomic():
+            started = self._monotonic()
+            yield batch
+        self.size.took(self._monotonic() - started, rows=batch.rows)
+
+
 class Sweep:
     """One pass over everything that is old at `now`, oldest first, status by status.
 
@@ -69,8 +98,8 @@ class Sweep:
         self._keep_last = policy.keep_last
         self._archive = archive
         self._dry_run = dry_run
-        self._monotonic = monotonic
         self._size = BatchSize()
+        self._timer = BatchTimer(self._size, monotonic=monotonic)
         self._place: _OldRun | None = None
         # Read, but not looked at yet.
         self._ahead: deque[_OldRun] = deque()
@@ -109,10 +138,7 @@ class Sweep:
             return len(ids), Attempt.objects.filter(run_id__in=ids).count()
         if self._archive is not None:
             self._archive(ids)
-        started = self._monotonic()
-        removed = delete_ended(ids)
-        self._size.took(self._monotonic() - started, rows=len(ids))
-        return removed
+        return delete_ended(ids, timer=self._timer)
 
     def _stays(self, run: _OldRun) -> bool:
         if self._keep_last == 0 or run.schedule_id is None:
@@ -145,15 +171,16 @@ def _bounds_of(schedules: Collection[UUID], keep_last: int) -> dict[UUID, UUID |
     return dict.fromkeys(schedules) | dict(found)
 
 
-def delete_ended(ids: Sequence[UUID]) -> tuple[int, int]:
+def delete_ended(ids: Sequence[UUID], *, timer: BatchTimer) -> tuple[int, int]:
     """Remove those of the Runs that have ended and that nobody has locked, with their attempts.
 
     Returns:
         How many Runs and attempts are gone.
     """
-    with transaction.atomic():
+    with timer.transaction() as batch:
         ended = Run.with_deleted.filter(id__in=ids, status__in=FINAL_STATUSES).order_by("id").only("id")
         ours = [run.id for run in ended.locked(skip_locked=True)]
+        batch.rows = len(ours)
         if not ours:
             return 0, 0
         attempts = Attempt.objects.filter(run_id__in=ours)._raw_delete("default")
@@ -161,8 +188,8 @@ def delete_ended(ids: Sequence[UUID]) -> tuple[int, int]:
     return len(ours), attempts
 
 
-def clear_bodies(policy: RetentionPolicy, *, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Clear the bodies of up to `limit` attempts that ended before the policy's cutoff; everything else on them stays.
+def clear_bodies(policy: RetentionPolicy, *, now: datetime, timer: BatchTimer) -> int:
+    """Clear the bodies of one batch of attempts that ended before the policy's cutoff; everything else on them stays.
 
     A request body becomes empty where there was one, and stays null where there was none; `bodies_cleared_at` tells
     a cleared body from one that never was.
@@ -170,8 +197,10 @@ def clear_bodies(policy: RetentionPolicy, *, now: datetime, limit: int = MOST_RO
     Returns:
         How many attempts were cleared; 0 means that none is left.
     """
-    with transaction.atomic():
-        ids = list(_locked(old_bodies(policy, now=now).order_by("completed_at").values_list("id", flat=True)[:limit]))
+    with timer.transaction() as batch:
+        oldest = old_bodies(policy, now=now).order_by("completed_at").values_list("id", flat=True)
+        ids = list(_locked(oldest[: timer.size.rows]))
+        batch.rows = len(ids)
         return Attempt.objects.filter(id__in=ids).update(
             request_body=Case(When(request_body__isnull=False, then=Value(""))),
             response_body="",
@@ -199,7 +228,7 @@ class Upkeep:
     def __init__(self, policy: RetentionPolicy, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
         self._monotonic = monotonic
-        self._size = BatchSize()
+        self._timer = BatchTimer(BatchSize(), monotonic=monotonic)
         self._sweep: Sweep | None = None
         self._began: datetime | None = None
 
@@ -219,7 +248,4 @@ class Upkeep:
 
     def clear(self, *, now: datetime) -> int:
         """Clear the next old bodies; how many attempts had some."""
-        started = self._monotonic()
-        cleared = clear_bodies(self._policy, now=now, limit=self._size.rows)
-        self._size.took(self._monotonic() - started, rows=cleared)
-        return cleared
+        return clear_bodies(self._policy, now=now, timer=self._timer)

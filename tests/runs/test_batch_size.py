@@ -19,8 +19,9 @@ def test_it_doubles_up_to_a_bound_while_batches_are_quick() -> None:
 
 def test_one_slow_batch_shrinks_it_to_what_would_have_been_quick_enough() -> None:
     size = BatchSize()
-    size.took(10 * WANTED_SECONDS, rows=200)
-    assert size.rows == 20
+    size.rows = 400
+    size.took(4 * WANTED_SECONDS, rows=400)
+    assert size.rows == 100
 
 
 def test_a_slow_disk_can_not_stop_it() -> None:

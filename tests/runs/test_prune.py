@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from django.db import connection
 
-from runs.batch_size import FIRST_ROWS, WANTED_SECONDS
+from runs.batch_size import FIRST_ROWS, LEAST_ROWS, WANTED_SECONDS, BatchSize
 from runs.models import ACTIVE_STATUSES, FINAL_STATUSES, Attempt, MinuteRollup, Run, ScheduleRollup
-from runs.prune import BETWEEN_SWEEPS, Step, Sweep, Upkeep, clear_bodies, delete_ended, old_bodies
+from runs.prune import BETWEEN_SWEEPS, BatchTimer, Step, Sweep, Upkeep, clear_bodies, delete_ended, old_bodies
 from runs.retention import RetentionPolicy
 from runs.rollups import EndedRun, count_ended
 from runs.services import replay_run
@@ -31,6 +31,13 @@ pytestmark = pytest.mark.django_db
 def policy(**fields: Any) -> RetentionPolicy:
     values = {"success_age": 14 * DAY, "failed_age": 90 * DAY, "body_age": 3 * DAY, "keep_last": 0}
     return RetentionPolicy(**{**values, **fields})
+
+
+def timer(rows: int = FIRST_ROWS) -> BatchTimer:
+    """Of batches of so many rows."""
+    size = BatchSize()
+    size.rows = rows
+    return BatchTimer(size)
 
 
 def ended(schedule: Schedule | None, days: float, status: str = "success", **fields: Any) -> Run:
@@ -73,7 +80,7 @@ def test_g24_a_live_run_stays_however_old_it_is(status: str) -> None:
     run = make_run(make_schedule(), status=status, scheduled_at=NOW - 1000 * DAY, **holder)
     make_attempt(run, completed_at=None)
     assert sweep() == []
-    assert delete_ended([run.id]) == (0, 0)
+    assert delete_ended([run.id], timer=timer()) == (0, 0)
     assert left() == {run.id}
 
 
@@ -120,7 +127,7 @@ def test_a_sweep_goes_on_behind_what_stays() -> None:
 
 def test_no_batch_is_larger_than_what_the_last_ones_took_allows() -> None:
     schedule = make_schedule()
-    for number in range(FIRST_ROWS + 20):
+    for number in range(FIRST_ROWS + 2 * LEAST_ROWS):
         make_ended_run(schedule, completed_at=NOW - 20 * DAY, scheduled_at=NOW - timedelta(minutes=number))
     slow = Monotonic()
 
@@ -130,7 +137,7 @@ def test_no_batch_is_larger_than_what_the_last_ones_took_allows() -> None:
 
     going = Sweep(policy(), now=NOW, monotonic=tick)
     sizes = [step.runs for step in iter(going.step, None) if step is not None]
-    assert sizes == [50, 10, 10]
+    assert sizes == [FIRST_ROWS, LEAST_ROWS, LEAST_ROWS]
 
 
 def test_a_dry_run_counts_and_removes_nothing() -> None:
@@ -191,16 +198,16 @@ def test_old_bodies_are_cleared_and_nothing_else_is() -> None:
     attempt = make_attempt(run, completed_at=NOW - 3.01 * DAY, **facts, **bodies)
     before = Attempt.objects.values().get(id=attempt.id)
 
-    assert clear_bodies(policy(), now=NOW) == 1
+    assert clear_bodies(policy(), now=NOW, timer=timer()) == 1
 
     cleared = {"request_body": "", "response_body": "", "bodies_cleared_at": NOW}
     assert Attempt.objects.values().get(id=attempt.id) == {**before, **cleared}
-    assert clear_bodies(policy(), now=NOW) == 0
+    assert clear_bodies(policy(), now=NOW, timer=timer()) == 0
 
 
 def test_where_there_was_no_request_body_there_is_none_afterwards() -> None:
     attempt = make_attempt(make_ended_run(), completed_at=NOW - 4 * DAY, response_body="answer")
-    clear_bodies(policy(), now=NOW)
+    clear_bodies(policy(), now=NOW, timer=timer())
     attempt.refresh_from_db()
     assert (attempt.request_body, attempt.bodies_cleared_at) == (None, NOW)
 
@@ -216,14 +223,14 @@ def test_where_there_was_no_request_body_there_is_none_afterwards() -> None:
 )
 def test_young_open_and_empty_attempts_are_left_alone(fields: dict[str, Any]) -> None:
     attempt = make_attempt(make_ended_run(), **fields)
-    assert clear_bodies(policy(), now=NOW) == 0
+    assert clear_bodies(policy(), now=NOW, timer=timer()) == 0
     attempt.refresh_from_db()
     assert attempt.bodies_cleared_at is None
 
 
 def test_bodies_can_be_kept_for_ever() -> None:
     make_attempt(make_ended_run(), completed_at=NOW - 4000 * DAY, response_body="answer")
-    assert clear_bodies(policy(body_age=None), now=NOW) == 0
+    assert clear_bodies(policy(body_age=None), now=NOW, timer=timer()) == 0
 
 
 def test_at_most_limit_bodies_are_cleared_oldest_first() -> None:
@@ -231,7 +238,7 @@ def test_at_most_limit_bodies_are_cleared_oldest_first() -> None:
     attempts = [
         make_attempt(make_ended_run(schedule), completed_at=NOW - days * DAY, response_body="x") for days in (4, 6, 5)
     ]
-    assert clear_bodies(policy(), now=NOW, limit=2) == 2
+    assert clear_bodies(policy(), now=NOW, timer=timer(2)) == 2
     assert list(old_bodies(policy(), now=NOW)) == [attempts[0]]
 
 
@@ -269,6 +276,29 @@ def test_a_worker_clears_bodies_batch_by_batch() -> None:
     assert [upkeep.clear(now=NOW) for _ in range(3)] == [FIRST_ROWS, 1, 0]
 
 
+def test_waiting_for_the_transaction_to_begin_is_not_held_against_the_batch() -> None:
+    """On SQLite that is the wait for another writer, which a smaller batch would not shorten."""
+    clock = Monotonic()
+    watch = BatchTimer(BatchSize(), monotonic=clock)
+
+    def wait_at_begin(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(("BEGIN", "SAVEPOINT")):
+            clock.pass_seconds(60)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(wait_at_begin), watch.transaction() as batch:
+        batch.rows = FIRST_ROWS
+    assert clock() > 1000, "the wait was seen"
+    assert watch.size.rows == 2 * FIRST_ROWS
+
+
+def test_a_batch_that_found_nothing_does_not_make_the_next_one_larger() -> None:
+    watch = timer()
+    assert clear_bodies(policy(), now=NOW, timer=watch) == 0
+    assert delete_ended([], timer=watch) == (0, 0)
+    assert watch.size.rows == FIRST_ROWS
+
+
 # --- Locks and plans --------------------------------------------------------------------------------------------
 
 
@@ -279,7 +309,7 @@ def test_a_run_that_somebody_has_locked_is_passed_over(other_connection: psycopg
     locked, free = ended(schedule, 20), ended(schedule, 21)
     other_connection.execute("SELECT 1 FROM runs_run WHERE id = %s FOR UPDATE", [locked.id])
 
-    assert delete_ended([locked.id, free.id]) == (1, 1)
+    assert delete_ended([locked.id, free.id], timer=timer()) == (1, 1)
     assert left() == {locked.id}
 
 
@@ -288,7 +318,7 @@ def test_a_run_that_somebody_has_locked_is_passed_over(other_connection: psycopg
 def test_an_attempt_that_somebody_has_locked_keeps_its_body_for_now(other_connection: psycopg.Connection[Any]) -> None:
     attempt = make_attempt(make_ended_run(), completed_at=NOW - 4 * DAY, response_body="x")
     other_connection.execute("SELECT 1 FROM runs_attempt WHERE id = %s FOR UPDATE", [attempt.id])
-    assert clear_bodies(policy(), now=NOW) == 0
+    assert clear_bodies(policy(), now=NOW, timer=timer()) == 0
 
 
 @pytest.mark.postgres_only
@@ -339,7 +369,7 @@ def test_every_statement_of_a_sweep_reads_an_index(full_tables: None) -> None:
 
 @pytest.mark.postgres_only
 def test_old_bodies_are_found_by_the_partial_index(full_tables: None) -> None:
-    plans = plans_of(lambda: clear_bodies(policy(), now=NOW))
+    plans = plans_of(lambda: clear_bodies(policy(), now=NOW, timer=timer()))
     assert any("attempt_with_bodies" in plan for plan in plans)
     assert [plan for plan in plans if "Seq Scan on runs" in plan] == []
 
@@ -348,6 +378,6 @@ def test_old_bodies_are_found_by_the_partial_index(full_tables: None) -> None:
 def test_sqlite_sees_that_the_indexes_of_retention_will_do() -> None:
     ended(make_schedule(), 20)
     going = Sweep(policy(), now=NOW)
-    plans = plans_of(lambda: (clear_bodies(policy(), now=NOW), going.step(), going.step()))
+    plans = plans_of(lambda: (clear_bodies(policy(), now=NOW, timer=timer()), going.step(), going.step()))
     assert any("attempt_with_bodies" in plan for plan in plans)
     assert any("run_ended" in plan for plan in plans)
