@@ -84,7 +84,7 @@ def rescuer() -> Rescuer:
     return Rescuer()
 
 
-@pytest.mark.parametrize("head_start", [0, 3, 8, 41.5, 100])
+@pytest.mark.parametrize("head_start", [0, 3, 8, 13, 26, 41.5, 100])
 def test_g15_an_orphan_is_resolved_in_time_by_a_worker_that_lives(rescuer: Rescuer, head_start: float) -> None:
     rescuer.live_for(head_start)
     run_id = rescuer.orphan()

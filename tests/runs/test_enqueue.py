@@ -1,4 +1,4 @@
-"""Turning due nominal times into Runs."""
+"""Turning due nominal times into Runs (guarantees G1, G2, G4, G5 and G7)."""
 
 from __future__ import annotations
 

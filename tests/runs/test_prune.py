@@ -1,4 +1,4 @@
-"""Removing ended runs that are older than their retention, and clearing old bodies."""
+"""Removing ended runs that are older than their retention, and clearing old bodies (guarantee G24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording outcomes."""
+"""Recording outcomes (guarantee G11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The retry decision."""
+"""The retry decision (guarantee G14)."""
 
 from __future__ import annotations
 

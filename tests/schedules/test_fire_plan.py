@@ -1,4 +1,4 @@
-"""What becomes of due ticks: catch-up, gaps, limits of a pass, max_runs, overlap, and the next due time."""
+"""What becomes of due ticks (guarantee G2): catch-up, gaps, limits of a pass, max_runs, overlap, the next due time."""
 
 from __future__ import annotations
 
