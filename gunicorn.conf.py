@@ -14,15 +14,17 @@ preload_app = True
 control_socket_disable = True
 graceful_timeout = 30
 
-# Each web process counts its own requests in a file here, and a scrape of any of them adds the files up. It must be in
-# the environment before prometheus_client is imported.
-_shared_counts = None
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _shared_counts = tempfile.mkdtemp(prefix="api-scheduler-web-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _shared_counts
+# Folders that the web processes share. In the first, each counts its requests in a file of its own, and a scrape of any
+# of them adds the files up; in the second are the counts of API_THROTTLE. Both must be in the environment before the
+# application is imported.
+_shared = []
+for _name in ("PROMETHEUS_MULTIPROC_DIR", "API_SCHEDULER_THROTTLE_DIR"):
+    if _name not in os.environ:
+        os.environ[_name] = tempfile.mkdtemp(prefix="api-scheduler-web-")
+        _shared.append(os.environ[_name])
 
 
 def on_exit(server: Any) -> None:
     """The master ends: what was counted ends with it."""
-    if _shared_counts:
-        shutil.rmtree(_shared_counts, ignore_errors=True)
+    for folder in _shared:
+        shutil.rmtree(folder, ignore_errors=True)

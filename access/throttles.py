@@ -1,7 +1,7 @@
 """How often one client may ask: API_THROTTLE per key or user, and per address for those who fail to sign in.
 
-Counts live in Django's cache. The default one is per process, so with several web processes a client gets up to that
-many times the rate; point CACHES at a shared cache where it has to be exact.
+Counts live in Django's cache, which the web processes of one gunicorn share. Each further web host counts by itself;
+point CACHES at a cache that all of them reach where that matters.
 """
 
 from __future__ import annotations

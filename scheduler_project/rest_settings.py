@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 # What one request body may have; the API answers 413 beyond it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-CACHES = {
+# Several web processes count together in a folder that gunicorn.conf.py makes; a single one counts in its memory.
+_SHARED_BY_PROCESSES = os.environ.get("API_SCHEDULER_THROTTLE_DIR")
+# One entry per API client: the default of 300 would forget counts at random. Files are listed at every write.
+CACHES: dict[str, dict[str, Any]] = {
     "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": _SHARED_BY_PROCESSES,
+        "OPTIONS": {"MAX_ENTRIES": 2_000},
+    }
+    if _SHARED_BY_PROCESSES
+    else {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        # One entry per API client: the default of 300 would forget counts at random.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     }
 }
