@@ -8,8 +8,8 @@ from runs.models import Run, RunStatus
 from runs.outcome import ErrorType
 
 SKIPPED = {
-    "overlap": "an earlier run of this schedule had not ended (overlap_policy skip)",
-    "misfire": "no worker came to it within misfire_grace_seconds",
+    "overlap": "earlier runs of this schedule had not ended (overlap_policy)",
+    "misfire": "no worker came to it in time (misfire_grace_seconds; two polls with catch_up none)",
     "coalesced": "a later due time ran in its place (catch_up latest)",
 }
 

@@ -32,7 +32,7 @@ def named_by(path: Path) -> frozenset[int]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     found = {int(number) for test in tests for number in IN_A_NAME.findall(test.name)}
-    documented = [ast.get_docstring(node) or "" for node in (tree, *tests)]
+    documented = [ast.get_docstring(tree) or "", *(ast.get_docstring(test) or "" for test in tests)]
     return frozenset(found | {int(number) for text in documented for number in RANGE.findall(text)})
 
 
