@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from scheduler_project.env_file import BASE_DIR
+from tests.acceptance.conftest import wait_until
 from tests.acceptance.test_make_run import MakeRun, service  # noqa: F401 - the fixture
 
 WALK_THROUGH = re.compile(r"^```sh walk-through\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -21,6 +22,7 @@ needs_tools = pytest.mark.skipif(
 @pytest.mark.sqlite_only
 def test_every_command_of_the_walk_through_works_as_printed(service: MakeRun) -> None:  # noqa: F811
     service.start()
+    wait_until(lambda: bool(service.runs(status="success")), f"no run succeeded:\n{service.output()}")
     (commands,) = WALK_THROUGH.findall((BASE_DIR / "README.md").read_text(encoding="utf-8"))
     script = commands.replace("127.0.0.1:8000", f"127.0.0.1:{service.port}")
     result = subprocess.run(
