@@ -115,9 +115,10 @@ def test_g19_a_claim_that_no_thread_has_begun_goes_back_without_a_trace() -> Non
     now = database_now()
     run = make_run(schedule, scheduled_at=now - timedelta(minutes=1))
     executor = ScriptedExecutor()
+    others = set(threading.enumerate())
     worker = Worker(make_config(mode=RunMode.FOREVER), executor=executor)
     worker.pool.close()
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - others:
         if thread.name.startswith("seat-"):
             thread.join(PATIENCE_SECONDS)
 

@@ -178,6 +178,7 @@ def test_two_hundred_hostile_calls_leave_no_thread_and_no_descriptor() -> None:
         assert max(took) < 0.15 + 10
         # Idle connections are bounded by the number of threads; nothing else may have come.
         assert eventually(lambda: descriptors()["socket"] <= sockets + 16)
-        assert threading.active_count() <= running
+        # A thread per call that is left behind would make two hundred.
+        assert eventually(lambda: threading.active_count() <= running + 5)
         executor.close()
         assert eventually(lambda: descriptors()["socket"] <= sockets)
