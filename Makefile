@@ -97,5 +97,5 @@ lock:
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && '$(PYTHON)' -m venv "$$tool" \
 		&& "$$tool/bin/pip" install --quiet uv \
 		&& for name in requirements requirements-dev; do \
-			"$$tool/bin/uv" pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+			"$$tool/bin/uv" pip compile --quiet --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 				--python-version 3.11 --universal --custom-compile-command "make lock" --output-file $$name.txt $$name.in || exit 1; done
