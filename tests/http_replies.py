@@ -30,6 +30,12 @@ def slow(handler: Handler) -> None:
     handler.reply(200, b"at last")
 
 
+def held(handler: Handler) -> None:
+    """/held: answers 200 as soon as the test calls `RecordingTarget.release`, and from then on at once."""
+    handler.target.released.wait()
+    handler.reply(200, b"let go")
+
+
 def silent(handler: Handler) -> None:
     """/silent: takes the request and never answers."""
     handler.close_connection = True
@@ -154,6 +160,7 @@ def continues(handler: Handler) -> None:
 REPLIES: dict[str, Callable[[Handler], None]] = {
     "/status": status,
     "/slow": slow,
+    "/held": held,
     "/silent": silent,
     "/hang-up": hang_up,
     "/echo": echo,

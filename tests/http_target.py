@@ -60,6 +60,7 @@ class RecordingTarget:
         self._scripts: dict[str, list[bytes]] = {}
         self._changed = threading.Condition()
         self.stopping = threading.Event()
+        self.released = threading.Event()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -82,7 +83,7 @@ class RecordingTarget:
         with self._changed:
             return [call for call in self._calls if path is None or call.path == path]
 
-    def wait_for(self, count: int, *, path: str | None = None, seconds: float = 10) -> list[Call]:
+    def wait_for(self, count: int, *, path: str | None = None, seconds: float = 60) -> list[Call]:
         """Wait until `count` calls have arrived and return them all.
 
         Raises:
@@ -99,9 +100,14 @@ class RecordingTarget:
         with self._changed:
             self._calls.clear()
 
+    def release(self) -> None:
+        """Let calls of /held have their answer."""
+        self.released.set()
+
     def close(self) -> None:
         """Stop listening and end the answers that are still being given."""
         self.stopping.set()
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

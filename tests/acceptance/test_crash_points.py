@@ -119,11 +119,12 @@ def test_a_crash_after_the_result_is_committed_changes_nothing(workers: Workers,
 def test_a_crash_while_draining_is_resolved_by_the_mode(
     workers: Workers, target: RecordingTarget, mode: str, status: str, calls: int
 ) -> None:
-    schedule = due_now(target, mode, "/slow?seconds=1")
+    schedule = due_now(target, mode, "/held")
     doomed = workers.start_crashing("in_drain")
     target.wait_for(1)
     doomed.send_signal(signal.SIGTERM)
     assert doomed.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    target.release()
     workers.start()
     run = run_of(schedule)
     assert (run.status, len(target.calls())) == (status, calls)

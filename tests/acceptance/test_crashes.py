@@ -11,7 +11,7 @@ import pytest
 from runs.models import Attempt, Run
 from schedules.clock import database_now
 from schedules.models import Schedule
-from tests.acceptance.conftest import Workers, call, ended, wait_until
+from tests.acceptance.conftest import PATIENCE_SECONDS, Workers, call, ended, wait_until
 from tests.factories import make_schedule, make_target
 from tests.http_target import RecordingTarget
 from worker.models import WorkerProcess
@@ -58,10 +58,11 @@ def finish(workers: Workers, schedules: list[Schedule]) -> None:
 def test_a_call_cut_off_by_kill_9_is_sent_again_where_that_is_allowed(
     workers: Workers, target: RecordingTarget
 ) -> None:
-    run = call(target.url("/slow?seconds=2"), on_worker_lost="retry", retry_delay_seconds=0.1)
+    run = call(target.url("/held"), on_worker_lost="retry", retry_delay_seconds=0.1)
     first = workers.start()
     target.wait_for(1)
     workers.kill(first)
+    target.release()
     workers.start()
     run = ended(run)
     errors = list(run.attempts.values_list("error_type", flat=True))
@@ -72,10 +73,11 @@ def test_a_call_cut_off_by_kill_9_is_sent_again_where_that_is_allowed(
 def test_a_call_cut_off_by_kill_9_is_never_sent_again_where_that_is_forbidden(
     workers: Workers, target: RecordingTarget
 ) -> None:
-    run = call(target.url("/slow?seconds=2"), on_worker_lost="fail")
+    run = call(target.url("/held"), on_worker_lost="fail")
     first = workers.start()
     target.wait_for(1)
     workers.kill(first)
+    target.release()
     workers.start()
     run = ended(run)
     assert (run.status, run.final_error_type, len(target.calls())) == ("failed", "worker_lost", 1)
@@ -92,10 +94,13 @@ def test_a_retry_survives_the_worker_that_decided_it(workers: Workers, target: R
 
 
 def test_sigterm_lets_a_call_finish_and_leaves_nothing_behind(workers: Workers, target: RecordingTarget) -> None:
-    run = call(target.url("/slow?seconds=1.5"))
+    run = call(target.url("/held"))
     worker = workers.start()
     target.wait_for(1)
-    assert workers.stop(worker) == 0
+    worker.terminate()
+    wait_until(WorkerProcess.objects.filter(draining=True).exists, "the worker drains")
+    target.release()
+    assert worker.wait(PATIENCE_SECONDS) == 0
     assert Run.objects.get(id=run.id).status == "success"
     assert not WorkerProcess.objects.exists()
 

@@ -65,10 +65,13 @@ def free_ports(count: int) -> int:
 def test_it_runs_as_many_workers_as_asked_and_stops_them_all(workers: Workers, target: RecordingTarget) -> None:
     parent = workers.start("--processes=2")
     assert wait_for_workers(2) == set(children_of(parent))
-    run = call(target.url("/slow?seconds=1"))
+    run = call(target.url("/held"))
     target.wait_for(1)
+    parent.terminate()
+    wait_until(WorkerProcess.objects.filter(draining=True).exists, "the workers drain")
+    target.release()
 
-    assert workers.stop(parent) == 0
+    assert parent.wait(PATIENCE_SECONDS) == 0
 
     assert Run.objects.get(id=run.id).status == "success"
     assert not WorkerProcess.objects.exists()
@@ -133,7 +136,7 @@ def test_each_process_serves_its_metrics_on_a_port_of_its_own(workers: Workers, 
 
 
 def test_g19_a_second_signal_after_a_second_ends_the_worker_now(workers: Workers, target: RecordingTarget) -> None:
-    call(target.url("/slow?seconds=30"))
+    call(target.url("/held"))
     worker = workers.start()
     target.wait_for(1)
     worker.terminate()
@@ -147,7 +150,7 @@ def test_g19_a_second_signal_after_a_second_ends_the_worker_now(workers: Workers
 def test_g19_a_call_that_outlasts_the_drain_time_does_not_hold_the_exit_up(
     workers: Workers, target: RecordingTarget
 ) -> None:
-    run = call(target.url("/slow?seconds=30"), on_worker_lost="fail")
+    run = call(target.url("/held"), on_worker_lost="fail")
     worker = workers.start(WORKER_DRAIN_SECONDS="1")
     target.wait_for(1)
     worker.terminate()
@@ -160,7 +163,7 @@ def test_g19_a_call_that_outlasts_the_drain_time_does_not_hold_the_exit_up(
 def test_g17_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(
     workers: Workers, target: RecordingTarget
 ) -> None:
-    run = call(target.url("/slow?seconds=1"), on_worker_lost="fail")
+    run = call(target.url("/held"), on_worker_lost="fail")
     frozen = workers.start()
     target.wait_for(1)
     frozen.send_signal(signal.SIGSTOP)
@@ -168,6 +171,7 @@ def test_g17_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(
     run = ended(run)
     assert (run.status, run.final_error_type) == ("failed", "worker_lost")
 
+    target.release()
     frozen.send_signal(signal.SIGCONT)
     attempts = run.attempts.all()
     wait_until(lambda: attempts.get().fenced, "its result is kept as fenced")
@@ -197,10 +201,11 @@ def closed_database() -> Iterator[None]:
 
 @pytest.mark.postgres_only
 def test_g20_a_worker_outlives_an_outage_and_writes_what_it_holds(workers: Workers, target: RecordingTarget) -> None:
-    run = call(target.url("/slow?seconds=1"), on_worker_lost="fail")
+    run = call(target.url("/held"), on_worker_lost="fail")
     worker = workers.start(WORKER_LEASE_SECONDS="4")
     target.wait_for(1)
     with closed_database():
+        target.release()
         time.sleep(6)
         assert worker.poll() is None
 
