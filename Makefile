@@ -1,6 +1,6 @@
 # make run: start everything. make test: the whole gate. Only Python >= 3.11 and make are needed beforehand.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types checks schema tests chaos chaos-mutations soak fmt lock install install-dev
+.PHONY: help run test lint types checks schema tests chaos chaos-mutations soak bench bench-quick fmt lock install install-dev
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,6 +24,7 @@ help:
 	@echo "make lint   format and lint, without changing anything; make fmt changes"
 	@echo "make chaos  break workers, database and targets for two minutes, and see that nothing is lost or doubled"
 	@echo "make soak   the same for an hour of ordinary work (SOAK_MINUTES=20 for another length)"
+	@echo "make bench  measure against the project's own ceiling and its peers; make bench-quick in under five minutes"
 	@echo "make schema write the OpenAPI schema to $(SCHEMA)"
 	@echo "make lock   resolve requirements*.in into the hashed requirements*.txt"
 
@@ -74,6 +75,13 @@ chaos-mutations: install-dev
 
 soak: install-dev
 	@SOAK_MINUTES='$(or $(SOAK_MINUTES),60)' $(VENV)/bin/python -m tests.chaos.soak
+
+# Not part of the gate either: nothing else should run on the machine meanwhile. BENCH="--only S1,S2 --json" for some.
+bench: install-dev
+	@$(VENV)/bin/python -m bench $(BENCH)
+
+bench-quick: install-dev
+	@$(VENV)/bin/python -m bench --quick $(BENCH)
 
 # The installed lock is kept inside the environment: installing again only when it has changed.
 install: $(VENV)/bin/python

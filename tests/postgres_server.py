@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -42,13 +43,14 @@ class PostgresServer:
 
     Args:
         durable: write to the disk as a real server does.
+        configuration: parameters of the server that are to differ from `CONFIGURATION`.
 
     Raises:
         RuntimeError: no PostgreSQL binaries, or the server doesn't start; its log is in the message.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
-        self._configuration = CONFIGURATION if durable else {**CONFIGURATION, **CARELESS}
+    def __init__(self, *, durable: bool = False, configuration: Mapping[str, str] | None = None) -> None:
+        self._configuration = {**CONFIGURATION, **({} if durable else CARELESS), **(configuration or {})}
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir=_short_temp_directory()))
         self._as_user = _unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,1 @@
+"""Benchmarks: this project beside its own ceiling and its peers. `python -m bench --help`."""
