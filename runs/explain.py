@@ -91,13 +91,16 @@ def _answering_run(question: _Question) -> Run | None:
     latest = runs.filter(trigger=Trigger.SCHEDULE, id__lt=_first_id(question.until)).order_by("-id").first()
     if latest is not None and (latest.scheduled_at >= question.at or _gap_covers(latest, question)):
         return latest
-    others = runs.exclude(trigger=Trigger.SCHEDULE)
-    return others.filter(id__gte=_first_id(question.at), id__lt=_first_id(question.until)).order_by("-id").first()
+    others = runs.exclude(trigger=Trigger.SCHEDULE).filter(
+        id__gte=_first_id(question.at - MILLISECOND + INSTANT), id__lt=_first_id(question.until)
+    )
+    then = others.filter(scheduled_at__gte=question.at, scheduled_at__lt=question.until)
+    return then.order_by("-id").first()
 
 
 def _first_id(moment: datetime) -> UUID:
-    """The lowest id that the millisecond of `moment`, or the one it falls in, can have."""
-    return UUID(int=-((EPOCH - moment) // MILLISECOND) << 80)
+    """The lowest id of the first whole millisecond that is not before `moment`: ids count milliseconds only."""
+    return UUID(int=max(0, -((EPOCH - moment) // MILLISECOND)) << 80)
 
 
 def _gap_covers(run: Run, question: _Question) -> bool:

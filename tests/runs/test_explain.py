@@ -116,6 +116,15 @@ class TestARunAnswers:
         assert ask(schedule, NOW + timedelta(seconds=30)).run == by_hand
         assert ask(schedule, NOW + timedelta(seconds=31)).run is None
 
+    def test_started_by_hand_at_the_very_microsecond_that_the_api_shows(self) -> None:
+        schedule = make_schedule()
+        at = NOW + timedelta(seconds=30, microseconds=285_436)
+        just_after = at + timedelta(microseconds=1)
+        first, second = (make_ended_run(schedule, trigger="manual", scheduled_at=when) for when in (at, just_after))
+        assert ask(schedule, at).run == first
+        assert ask(schedule, just_after).run == second
+        assert ask(schedule, at - timedelta(microseconds=1)).run is None
+
     def test_of_this_schedule_only(self) -> None:
         ended_run_of(make_schedule(), NOW + MINUTE)
         assert ask(make_schedule(), NOW + MINUTE).run is None
