@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
@@ -17,8 +17,9 @@ from runs.sentences import run_sentence, shown
 from schedules.drafts import remaining_runs, timing_of
 from schedules.models import Schedule, SchedulePause, ScheduleStatus, ScheduleType
 from schedules.nearest import previous_fire
-from schedules.recurrence import describe, next_fire, upcoming
+from schedules.recurrence import describe, fires, next_fire
 from schedules.timing import Timing
+from schedules.zones import UnknownZone, find_zone
 
 INSTANT = timedelta(microseconds=1)
 # How far `max_runs` is counted ahead before a sentence stops promising.
@@ -40,7 +41,7 @@ class _Question:
 
     schedule: Schedule
     timing: Timing
-    zone: ZoneInfo
+    zone: tzinfo
     at: datetime
     until: datetime
     now: datetime
@@ -48,7 +49,10 @@ class _Question:
     @property
     def nominal(self) -> datetime | None:
         """The nominal time that the question means, by the timing as it is now."""
-        found = next_fire(self.timing, self.at - INSTANT)
+        try:
+            found = next_fire(self.timing, self.at - INSTANT)
+        except ValueError:  # see _not_computable
+            return None
         return found if found is not None and found < self.until else None
 
     def shown(self, moment: datetime) -> str:
@@ -65,7 +69,7 @@ def explain(*, schedule: Schedule, at: datetime, now: datetime) -> Explanation:
     question = _Question(
         schedule=schedule,
         timing=timing_of(schedule),
-        zone=ZoneInfo(schedule.timezone),
+        zone=_zone_of(schedule),
         at=at,
         until=at + _precision(at),
         now=now,
@@ -76,6 +80,13 @@ def explain(*, schedule: Schedule, at: datetime, now: datetime) -> Explanation:
     else:
         sentence = next(text for text in (reason(question) for reason in _REASONS) if text)
     return Explanation(at, run, sentence)
+
+
+def _zone_of(schedule: Schedule) -> tzinfo:
+    try:
+        return find_zone(schedule.timezone)
+    except UnknownZone:
+        return UTC
 
 
 def _precision(at: datetime) -> timedelta:
@@ -111,8 +122,8 @@ def _gap_covers(run: Run, question: _Question) -> bool:
     interval = question.timing.interval_seconds
     if question.timing.schedule_type == ScheduleType.INTERVAL and interval:
         return nominal - run.scheduled_at < timedelta(seconds=interval * run.missed_ticks)
-    missed = upcoming(question.timing, run.scheduled_at - INSTANT, run.missed_ticks)
-    return bool(missed) and nominal <= missed[-1].at
+    missed = list(islice(fires(question.timing, run.scheduled_at - INSTANT), run.missed_ticks))
+    return bool(missed) and nominal <= missed[-1]
 
 
 # --- Why there is no Run: the first that has something to say ---------------------------------------------------
@@ -150,6 +161,15 @@ def _paused(question: _Question) -> str | None:
     return f"The schedule was paused then; it is since {since}{reason}."
 
 
+def _not_computable(question: _Question) -> str | None:
+    try:
+        describe(question.timing)
+        next_fire(question.timing, question.at)
+    except ValueError as error:
+        return f"No run is on record, and what is due can't be computed: {error} Edit the timing."
+    return None
+
+
 def _not_nominal(question: _Question) -> str | None:
     if question.nominal is not None:
         return None
@@ -168,8 +188,8 @@ def _future(question: _Question) -> str | None:
     if question.schedule.status == ScheduleStatus.EXPIRED:
         return "The schedule has expired: it won't run then."
     if left is not None and left <= MOST_COUNTED:
-        ahead = upcoming(question.timing, question.now, left) if left else []
-        if not ahead or nominal > ahead[-1].at:
+        ahead = list(islice(fires(question.timing, question.now), left))
+        if not ahead or nominal > ahead[-1]:
             return f"max_runs ({question.schedule.max_runs}) will be used up before then."
     return f"It is due at {question.shown(nominal)}, which is still to come."
 
@@ -211,6 +231,7 @@ _REASONS: tuple[Callable[[_Question], str | None], ...] = (
     _created_later,
     _outside_window,
     _paused,
+    _not_computable,
     _not_nominal,
     _future,
     _not_enqueued,

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from scheduler_project.admin_lists import BoundedList
+from schedules.errors import WrongState
 from targets.errors import InvalidFields
 
 Row = TypeVar("Row", bound=models.Model)
@@ -58,6 +59,8 @@ class ServiceForm(forms.ModelForm[Row]):
             for name, sentence in problem.errors.items():
                 shown = name if name in self.fields else name.removesuffix("_id")
                 self.add_error(shown if shown in self.fields else None, sentence)
+        except WrongState as problem:
+            self.add_error(None, str(problem))
         except ObjectDoesNotExist:
             self.add_error(None, "It was deleted meanwhile.")
         return self.cleaned_data

@@ -19,6 +19,7 @@ from scheduler_project.admin_cells import NOTHING, badge, linked, list_address, 
 from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
 from schedules.clock import database_now
 from schedules.drafts import USER_FIELDS, defaults_for
+from schedules.errors import WrongState
 from schedules.models import Schedule, ScheduleStatus, ScheduleType
 from schedules.preview import preview_saved
 from schedules.recurrence import describe
@@ -211,7 +212,7 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
             return NOTHING
         try:
             fires = preview_saved(schedule, after=database_now(), count=FIRES_SHOWN)
-        except ValueError:
+        except WrongState:
             return NOTHING
         return format_html_join("", "<div>{} {}</div>", ((moment(fire.at), fire.note) for fire in fires)) or NOTHING
 

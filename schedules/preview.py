@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from schedules.drafts import refuse, remaining_runs, settle_timing, timing_of
+from schedules.errors import computable_timing
 from schedules.models import Schedule
 from schedules.recurrence import Fire, Timing, upcoming
 from schedules.validators import check_values
@@ -16,8 +17,13 @@ from targets.errors import InvalidFields
 
 
 def preview_saved(schedule: Schedule, *, after: datetime, count: int) -> list[Fire]:
-    """The next nominal times strictly after `after`, whatever the status: start, end and remaining runs count."""
-    return _preview(timing_of(schedule), remaining_runs(schedule), after=after, count=count)
+    """The next nominal times strictly after `after`, whatever the status: start, end and remaining runs count.
+
+    Raises:
+        schedules.errors.WrongState: the timing can't be computed.
+    """
+    with computable_timing():
+        return _preview(timing_of(schedule), remaining_runs(schedule), after=after, count=count)
 
 
 def preview_draft(fields: Mapping[str, Any], *, after: datetime, count: int, now: datetime) -> list[Fire]:

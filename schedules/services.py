@@ -20,7 +20,7 @@ from schedules.drafts import (
     settle_timing,
     timing_of,
 )
-from schedules.errors import WrongState
+from schedules.errors import WrongState, computable_timing
 from schedules.models import Schedule, SchedulePause, ScheduleStatus
 from schedules.recurrence import Timing, next_fire
 from schedules.validators import (
@@ -82,6 +82,7 @@ def update_schedule(
     Raises:
         Schedule.DoesNotExist: there is none, or it is deleted.
         targets.errors.InvalidFields: names every field that can't be accepted.
+        schedules.errors.WrongState: the timing can't be computed, and the change doesn't mend that.
     """
     schedule = _lock(schedule_id)
     if check:
@@ -123,7 +124,7 @@ def resume_schedule(*, schedule_id: UUID, now: datetime) -> Schedule:
 
     Raises:
         Schedule.DoesNotExist: there is none, or it is deleted.
-        schedules.errors.WrongState: it is not paused.
+        schedules.errors.WrongState: it is not paused, or its timing can't be computed.
     """
     schedule = _lock(schedule_id)
     if schedule.status != ScheduleStatus.PAUSED:
@@ -172,7 +173,8 @@ def _check_changes(
     if timing.run_at and timing.run_at != before.run_at:
         refuse(check_future(timing, end=end_field(values), now=now))
     if timing != before or "jitter_seconds" in changes:
-        refuse(check_jitter(timing, values["jitter_seconds"], now=now))
+        with computable_timing():
+            refuse(check_jitter(timing, values["jitter_seconds"], now=now))
     return timing
 
 
@@ -189,7 +191,8 @@ def _decide_next_fire(schedule: Schedule, *, edited: bool, now: datetime) -> lis
     if remaining_runs(schedule) == 0:
         schedule.next_run_at = None
     elif edited or schedule.status == ScheduleStatus.EXPIRED:
-        schedule.next_run_at = next_fire(timing_of(schedule), now)
+        with computable_timing():
+            schedule.next_run_at = next_fire(timing_of(schedule), now)
         # A fault of the old timing must not hold the new one back.
         schedule.held_until, schedule.enqueue_failures, schedule.last_error = None, 0, ""
     schedule.status = ScheduleStatus.ACTIVE if schedule.next_run_at else ScheduleStatus.EXPIRED

@@ -13,6 +13,7 @@ import pytz
 
 from schedules.models import CatchUp, OnWorkerLost, OverlapPolicy, ScheduleType
 from schedules.recurrence import InvalidCron, Timing, check_cron, next_fire, shortest_gap
+from schedules.zones import UnknownZone
 
 DAY = 86_400
 NAME_LENGTH = 200
@@ -176,6 +177,8 @@ def check_timing(timing: Timing, *, end: str, now: datetime) -> Problems:
             check_cron(timing.cron_expression or "", timing.timezone, now)
         except InvalidCron as error:
             return {"cron_expression": str(error)}
+        except UnknownZone as error:  # one that was accepted once, and is gone from this machine
+            return {"timezone": str(error)}
     before_start = timing.started_at - timedelta(microseconds=1)
     if timing.schedule_type != ScheduleType.ONCE and next_fire(timing, before_start) is None:
         return {end: "Ends the schedule before its first fire; choose a later end or leave it out."}

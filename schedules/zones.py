@@ -10,13 +10,17 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
 
+class UnknownZone(ValueError):
+    """No such time zone on this machine; the message is one sentence for the user."""
+
+
 @lru_cache(maxsize=1024)
 def find_zone(name: str) -> ZoneInfo:
-    """The zone of an IANA name. Raises ValueError if there is none."""
+    """The zone of an IANA name. Raises UnknownZone if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # unknown, a directory of the database, not a relative path
-        raise ValueError(f"Unknown time zone '{name}'.") from error
+        raise UnknownZone(f"Unknown time zone '{name}'.") from error
 
 
 def wall_clock(moment: datetime, zone: ZoneInfo) -> datetime:
