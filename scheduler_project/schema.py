@@ -130,7 +130,9 @@ def _problems_of(method: str, path: str, operation: Json) -> list[int]:
         statuses.add(422)
     if "requestBody" in operation:
         statuses |= {400, 413, 415}
-    if method == "post":
+    # A stored time zone may be gone from this machine: what needs it is refused.
+    needs_timing = path.endswith("/{id}/preview") or (method == "patch" and "/schedules/" in path)
+    if method == "post" or needs_timing:
         statuses.add(409)
     if method in ("patch", "delete"):
         statuses.add(412)
