@@ -83,7 +83,7 @@ def make_targets() -> set[str]:
 def dependencies(name: str) -> set[str]:
     """The packages that a requirements*.in asks for, without versions."""
     lines = [line.strip() for line in text_of(BASE_DIR / name).splitlines()]
-    return {re.split(r"[<>=~]", line)[0] for line in lines if line and not line.startswith(("#", "-"))}
+    return {re.split(r"[<>=~;]", line)[0] for line in lines if line and not line.startswith(("#", "-"))}
 
 
 def test_every_direct_dependency_has_its_reason_and_no_other_has() -> None:

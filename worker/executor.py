@@ -19,7 +19,7 @@ from worker.failures import classify
 from worker.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, next_hop
 from worker.resolver import Lookup, Resolver, system_lookup
 from worker.response_body import Body
-from worker.response_text import charset_of, printable, stored_headers, stored_text
+from worker.response_text import charset_of, marked, printable, stored_headers, stored_text
 from worker.transport import Transport
 from worker.watchdog import Watchdog
 
@@ -166,7 +166,7 @@ def _outcome(request: RequestSpec, call: Call, reply: Reply, failure: Failure | 
         latency_ms=timings.total_ms or 0.0,
         status_code=reply.status_code,
         response_headers=stored_headers(reply.headers.items()),
-        response_body=text,
+        response_body=marked(text, reply.body.undecoded),
         response_truncated=truncated,
         response_size_bytes=reply.size_bytes,
         timings=timings,

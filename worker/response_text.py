@@ -60,3 +60,11 @@ def stored_text(data: bytes, charset: str, *, truncated: bool) -> tuple[str, boo
     if len(encoded) <= MAX_BODY_BYTES:
         return text, truncated
     return encoded[:MAX_BODY_BYTES].decode(errors="ignore"), True
+
+
+def marked(text: str, content_encoding: str | None) -> str:
+    """The stored body, with a first line that says so where its content coding was not undone."""
+    if content_encoding is None:
+        return text
+    mark = f"[Not decoded: Content-Encoding {printable(content_encoding)[:100]}]\n"
+    return mark + text.encode()[: MAX_BODY_BYTES - len(mark.encode())].decode(errors="ignore")

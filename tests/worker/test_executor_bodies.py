@@ -8,6 +8,7 @@ import tracemalloc
 import zlib
 from threading import Event
 
+import brotli
 import pytest
 
 from runs.outcome import ErrorType, Outcome
@@ -77,6 +78,11 @@ def test_a_body_may_end_with_the_connection(executor: Executor, target: Recordin
         (b"deflate", zlib.compress(b"plain text")),
         (b"deflate", zlib.compress(b"plain text", wbits=-15)),
         (b"identity", b"plain text"),
+        (b"br", brotli.compress(b"plain text")),
+        (b"zstd", bytes.fromhex("28b52ffd200a510000") + b"plain text"),
+        (b"gzip, gzip", gzip.compress(gzip.compress(b"plain text"))),
+        (b"gzip, br", brotli.compress(gzip.compress(b"plain text"))),
+        (b"br\r\nContent-Encoding: gzip", gzip.compress(brotli.compress(b"plain text"))),
     ],
 )
 def test_a_compressed_body_is_unpacked(
@@ -110,9 +116,30 @@ def test_a_compressed_body_that_breaks_off_is_a_bad_response(executor: Executor,
     assert "breaks off" in outcome.error_message
 
 
-def test_a_coding_that_was_not_asked_for_is_kept_as_it_is(executor: Executor, target: RecordingTarget) -> None:
-    outcome = answered(executor, target, with_length(b"whatever", b"Content-Encoding: br"))
-    assert (outcome.error_type, outcome.response_body) == (ErrorType.NONE, "whatever")
+@pytest.mark.parametrize("coding", ["compress", "gzip, odd", "gzip, gzip, gzip, gzip, gzip"])
+def test_a_coding_that_can_not_be_undone_is_kept_as_it_is_with_a_mark(
+    executor: Executor, target: RecordingTarget, coding: str
+) -> None:
+    outcome = answered(executor, target, with_length(b"whatever", b"Content-Encoding: " + coding.encode()))
+    assert (outcome.error_type, outcome.response_truncated) == (ErrorType.NONE, False)
+    assert outcome.response_body == f"[Not decoded: Content-Encoding {coding}]\nwhatever"
+
+
+def test_the_mark_is_no_part_of_what_is_judged(executor: Executor, target: RecordingTarget) -> None:
+    target.script("/raw", with_length(b"whatever", b"Content-Encoding: compress"))
+    outcome = executor.execute(spec(target.url("/raw"), response_must_contain="compress"))
+    assert outcome.error_type is ErrorType.UNEXPECTED_RESPONSE
+
+
+def test_the_mark_counts_towards_what_is_stored(executor: Executor, target: RecordingTarget) -> None:
+    raw = with_length(b"a" * 200_000, b"Content-Encoding: compress")
+    outcome = answered(executor, target, raw)
+    assert outcome.response_body.startswith("[Not decoded: Content-Encoding compress]\naaa")
+    assert (len(outcome.response_body), outcome.response_truncated) == (KEPT, True)
+
+
+def test_an_empty_body_needs_no_mark(executor: Executor, target: RecordingTarget) -> None:
+    assert answered(executor, target, with_length(b"", b"Content-Encoding: compress")).response_body == ""
 
 
 def test_a_bomb_does_not_go_off(executor: Executor, target: RecordingTarget) -> None:
