@@ -12,6 +12,8 @@ threads = 8
 # A setting that is refused stops the master with its one line, instead of workers that die and come back for ever.
 preload_app = True
 control_socket_disable = True
+# TRUSTED_PROXIES alone says whose X-Forwarded-* counts: gunicorn's own default would believe every local process.
+forwarded_allow_ips = ""
 graceful_timeout = 30
 
 # Folders that the web processes share. In the first, each counts its requests in a file of its own, and a scrape of any

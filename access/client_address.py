@@ -17,22 +17,26 @@ def client_address(request: HttpRequest) -> str:
     """
     peer = str(request.META.get("REMOTE_ADDR") or "unknown")
     hops = [hop.strip() for hop in str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",") if hop.strip()]
-    while hops and _trusted(peer):
+    while hops and is_trusted_proxy(peer):
         hop = hops.pop()
-        if _parsed(hop) is None:
+        if parsed_address(hop) is None:
             break
         peer = hop
-    return peer
+    return str(parsed_address(peer) or peer)
 
 
-def _trusted(address: str) -> bool:
-    parsed = _parsed(address)
+def is_trusted_proxy(address: str) -> bool:
+    """Whether TRUSTED_PROXIES names the address."""
+    parsed = parsed_address(address)
     networks: list[Network] = settings.TRUSTED_PROXIES
     return parsed is not None and any(parsed in network for network in networks)
 
 
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def parsed_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, IPv4-mapped ones unmapped; None for other text."""
     try:
-        return ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return None
+    # A dual-stack socket shows IPv4 peers as ::ffff:192.0.2.1.
+    return (parsed.version == 6 and parsed.ipv4_mapped) or parsed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import math
 import os
@@ -29,6 +30,14 @@ MEMORY = ":memory:"
 # A minute and a half: so short only for trials.
 LEAST_DAYS = 0.001
 MOST_DAYS = 36_500
+# Django's own measure of a SECRET_KEY (check security.W009).
+LEAST_KEY_CHARACTERS = 50
+LEAST_KEY_VARIETY = 5
+PLACEHOLDER_KEY = "django-insecure-"
+# Thirty-two random bytes are never so alike.
+LEAST_FERNET_VARIETY = 12
+NEW_FERNET_KEY = "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+NEW_KEY = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|min|minute|hour|day)")
 
 
@@ -119,8 +128,8 @@ def read_hosts(name: str) -> list[str]:
     return hosts
 
 
-def read_fernet_keys(name: str) -> list[str]:
-    """Comma-separated Fernet keys, at least one; a key itself is never shown."""
+def read_fernet_keys(name: str, *, strict: bool) -> list[str]:
+    """Comma-separated Fernet keys, at least one; a key itself is never shown. `strict` refuses made-up ones."""
     keys = read_list(name, read_text(name))
     for place, key in enumerate(keys, start=1):
         try:
@@ -129,9 +138,33 @@ def read_fernet_keys(name: str) -> list[str]:
             refuse(
                 name, "", f"key {place} of {len(keys)} must be a Fernet key: 32 bytes in URL-safe base64, 44 characters"
             )
+        if strict and len(set(base64.urlsafe_b64decode(key))) < LEAST_FERNET_VARIETY:
+            refuse(name, "", f"key {place} of {len(keys)} is not random. {NEW_FERNET_KEY}")
     if not keys:
         refuse(name, "", "must have at least one key")
     return keys
+
+
+def read_secret_key(name: str, *, strict: bool) -> str:
+    """The signing key; `strict` (production) refuses what Django calls insecure: short, monotonous or a placeholder."""
+    key = read_text(name)
+    weak = len(key) < LEAST_KEY_CHARACTERS or len(set(key)) < LEAST_KEY_VARIETY or key.startswith(PLACEHOLDER_KEY)
+    if strict and weak:
+        refuse(name, "", f"must be at least {LEAST_KEY_CHARACTERS} random characters here. {NEW_KEY}")
+    return key
+
+
+def is_production(public_url: str, *, debug: bool) -> bool:
+    """Whether other machines reach this service: DEBUG is off and PUBLIC_URL's host isn't this machine itself."""
+    return not debug and not is_loopback(urlsplit(public_url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine (RFC 6761, section 6.3)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def read_ports(name: str) -> list[int]:

@@ -14,6 +14,8 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from access.request_id import current_request_id
+
 OUR_APPS = ("access", "runs", "scheduler_project", "schedules", "targets", "worker")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Django puts these on its own records: an object that shows URLs, and what the message says already.
@@ -50,6 +52,8 @@ class LineFormatter(logging.Formatter):
         parts = [f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z", record.levelname, f"action={action}"]
         parts.append(f"msg={_quoted(record.getMessage())}")
         parts += [f"{key}={_shown(value)}" for key, value in fields.items() if key not in _FOREIGN]
+        request_id = current_request_id()
+        parts += [f"request_id={request_id}"] if request_id else []
         if record.exc_info and record.exc_info[1] is not None:
             parts += _described(record.exc_info[1])
         return " ".join(parts)

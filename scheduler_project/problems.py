@@ -16,6 +16,8 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.exceptions import APIException
 
+from access.request_id import current_request_id
+
 MEDIA_TYPE = "application/problem+json"
 # RFC 9110 renamed these two after Python 3.11 had its phrases.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
@@ -105,13 +107,17 @@ def summary_of(errors: Sequence[FieldError]) -> str:
 
 
 def problem_body(status: int, detail: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    """The members of a problem document; `type` is about:blank, so `title` is the status phrase (RFC 9457, 4.2.1)."""
+    """The members of a problem document; `type` is about:blank, so `title` is the status phrase (RFC 9457, 4.2.1).
+
+    `request_id`, an extension of ours, is what the log lines and audit events of the request carry.
+    """
     return {
         "type": "about:blank",
         "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "errors": [asdict(error) for error in errors],
+        "request_id": current_request_id(),
     }
 
 

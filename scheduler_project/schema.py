@@ -14,7 +14,7 @@ Json = dict[str, Any]
 PROBLEM_SCHEMA: Json = {
     "type": "object",
     "description": "What went wrong (RFC 9457).",
-    "required": ["type", "title", "status", "detail", "errors"],
+    "required": ["type", "title", "status", "detail", "errors", "request_id"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference", "examples": ["about:blank"]},
         "title": {"type": "string", "description": "The status in words."},
@@ -25,6 +25,7 @@ PROBLEM_SCHEMA: Json = {
             "description": "Every wrong place of the request; empty where none is to blame.",
             "items": {"$ref": "#/components/schemas/ProblemError"},
         },
+        "request_id": {"type": "string", "description": "As in the X-Request-ID header and in the service's log."},
     },
 }
 PROBLEM_ERROR_SCHEMA: Json = {

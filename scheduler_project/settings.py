@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 
 from scheduler_project.env import (
+    is_production,
     read_bool,
     read_database,
     read_days,
@@ -19,7 +20,7 @@ from scheduler_project.env import (
     read_ports,
     read_public_url,
     read_rate,
-    read_text,
+    read_secret_key,
     read_time_zone,
     refuse,
 )
@@ -38,10 +39,11 @@ load_env_file()
 
 # --- Keys and addresses -------------------------------------------------------------------------------------
 DEBUG = read_bool("DEBUG", default=False)
-SECRET_KEY = read_text("SECRET_KEY")
-FIELD_ENCRYPTION_KEYS = read_fernet_keys("FIELD_ENCRYPTION_KEYS")
 PUBLIC_URL = read_public_url("PUBLIC_URL", "http://127.0.0.1:8000")
 _PUBLIC = urlsplit(PUBLIC_URL)
+_PRODUCTION = is_production(PUBLIC_URL, debug=DEBUG)
+SECRET_KEY = read_secret_key("SECRET_KEY", strict=_PRODUCTION)
+FIELD_ENCRYPTION_KEYS = read_fernet_keys("FIELD_ENCRYPTION_KEYS", strict=_PRODUCTION)
 ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", f"{_PUBLIC.hostname},localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = read_networks("TRUSTED_PROXIES")
 
@@ -125,14 +127,18 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "access.middleware.RequestIdMiddleware",
+    # Before SecurityMiddleware, which believes X-Forwarded-Proto.
+    "access.middleware.TrustedProxyMiddleware",
+    "scheduler_project.page_policy.PagePolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "scheduler_project.web_metrics.WebMetricsMiddleware",
 ]
 ROOT_URLCONF = "scheduler_project.urls"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from django.conf import settings
 from django.http.request import validate_host
 
 from scheduler_project.doctor.findings import Finding, counted, failure, named, ok, warning
+from scheduler_project.env import is_loopback
 from targets.models import Target
 from targets.secrets import Undecryptable
 
@@ -39,7 +39,7 @@ def _web() -> Iterator[Finding]:
             "DEBUG is on: error pages show settings and code to anybody.",
             "Unset DEBUG outside development.",
         )
-    if public.scheme == "http" and not _is_loopback(host):
+    if public.scheme == "http" and not is_loopback(host):
         yield warning(
             "settings",
             f"PUBLIC_URL is http://{host}: keys and sessions travel in clear text.",
@@ -71,13 +71,6 @@ def _egress() -> Iterator[Finding]:
 def _file(env_file: Path) -> Iterator[Finding]:
     if env_file.is_file() and env_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield warning("settings", f"Others may read {env_file}, which holds keys.", f"chmod 600 {env_file}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_keys(say: Callable[[str], None]) -> Finding:

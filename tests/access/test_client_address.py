@@ -27,6 +27,9 @@ PROXY, CLIENT = "10.0.0.1", "203.0.113.9"
         (PROXY, " , ,", PROXY),
         ("", "192.0.2.1", "unknown"),
         ("2001:db8::1", CLIENT, CLIENT),
+        (f"::ffff:{PROXY}", CLIENT, CLIENT),
+        (f"::ffff:{CLIENT}", "192.0.2.1", CLIENT),
+        (PROXY, "2001:DB9::0:1", "2001:db9::1"),
     ],
 )
 def test_only_trusted_proxies_are_believed(settings: Settings, peer: str, forwarded: str, expected: str) -> None:

@@ -18,6 +18,8 @@ from scheduler_project.env_file import BASE_DIR
 
 NAME = "SOME_SETTING"
 KEY = "mO8eBzXUzBzDkq1hp3XzFq3Xg6lUuS1m8T7JfXbq1pY="
+MADE_UP_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+LONG_KEY = "a long key, as a human being would type it: quite all right 42"
 ZONE = ("UTC",)
 
 GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]] = [
@@ -38,7 +40,10 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
     (env.read_networks, (), {}, "", []),
     (env.read_networks, (), {}, "10.1.2.3/8", [ipaddress.ip_network("10.0.0.0/8")]),
     (env.read_networks, (), {}, "::1", [ipaddress.ip_network("::1/128")]),
-    (env.read_fernet_keys, (), {}, f"{KEY}, {KEY}", [KEY, KEY]),
+    (env.read_fernet_keys, (), {"strict": True}, f"{KEY}, {KEY}", [KEY, KEY]),
+    (env.read_fernet_keys, (), {"strict": False}, MADE_UP_KEY, [MADE_UP_KEY]),
+    (env.read_secret_key, (), {"strict": True}, LONG_KEY, LONG_KEY),
+    (env.read_secret_key, (), {"strict": False}, "short", "short"),
     (env.read_hosts, (), {}, "", []),
     (
         env.read_hosts,
@@ -70,6 +75,11 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, str]] 
         for value in ("-1", "6", "1.0", "", "1_0", "0x1", "٣", "9" * 5000)
         if value
     ),
+    *(
+        (env.read_secret_key, (), {"strict": True}, value, "must be at least 50 random characters here. Make one:")
+        for value in ("short", "a" * 60, "abcd" * 20, f"django-insecure-{LONG_KEY}", LONG_KEY[:49])
+    ),
+    (env.read_fernet_keys, (), {"strict": True}, f"{KEY},{MADE_UP_KEY}", "key 2 of 2 is not random. Make one:"),
     (env.read_networks, (), {}, "10.0.0.0/8,home", "must be a comma-separated list of addresses or CIDR blocks"),
     (env.read_networks, (), {}, "10.0.0.0/33", "must be a comma-separated list of addresses or CIDR blocks"),
     *(
@@ -137,14 +147,14 @@ def test_it_takes_the_default_where_nothing_is_set(monkeypatch: pytest.MonkeyPat
 
 def test_a_refused_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, f"{KEY},not-a-key")
-    message = one_line(lambda: env.read_fernet_keys(NAME))
+    message = one_line(lambda: env.read_fernet_keys(NAME, strict=False))
     assert "key 2 of 2 must be a Fernet key" in message
     assert "not-a-key" not in message
 
 
 def test_a_list_of_keys_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, ",")
-    assert "must have at least one key" in one_line(lambda: env.read_fernet_keys(NAME))
+    assert "must have at least one key" in one_line(lambda: env.read_fernet_keys(NAME, strict=False))
 
 
 @pytest.mark.parametrize(
@@ -208,3 +218,50 @@ def test_a_bad_setting_stops_the_start_with_exactly_one_line(setting: str, value
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"Setting {setting} = ")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "debug", "expected"),
+    [
+        ("https://scheduler.example.com", False, True),
+        ("http://10.0.0.5:8000", False, True),
+        ("https://scheduler.example.com", True, False),
+        ("http://127.0.0.1:8000", False, False),
+        ("http://127.8.8.8", False, False),
+        ("http://[::1]:8000", False, False),
+        ("http://localhost:8000", False, False),
+        ("http://scheduler.localhost", False, False),
+        ("http://localhost.example.com", False, True),
+    ],
+)
+def test_production_is_what_others_reach_without_debug(public_url: str, debug: bool, expected: bool) -> None:
+    assert env.is_production(public_url, debug=debug) is expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"SECRET_KEY": "changeme"}, "SECRET_KEY"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"FIELD_ENCRYPTION_KEYS": ""}, "FIELD_ENCRYPTION_KEYS"),
+        ({"FIELD_ENCRYPTION_KEYS": MADE_UP_KEY}, "FIELD_ENCRYPTION_KEYS"),
+    ],
+)
+def test_production_starts_with_no_weak_key(settings: dict[str, str], refused: str) -> None:
+    production = {
+        "PUBLIC_URL": "https://scheduler.example.com",
+        "API_SCHEDULER_ENV_FILE": "/dev/null",
+        "DEBUG": "false",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "import scheduler_project.wsgi"],
+        cwd=BASE_DIR,
+        env={**os.environ, **production, **settings},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"Setting {refused}: ")
+    assert "changeme" not in done.stderr
