@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import zoneinfo
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from cryptography.fernet import Fernet
 from psycopg import conninfo
 
 from targets.egress import UrlProblem, normal_host
+from targets.egress_proxy import EgressProxy, parse_proxy_url
 
 ENGINES = {
     "sqlite": "django.db.backends.sqlite3",
@@ -175,6 +177,15 @@ def read_ports(name: str) -> list[int]:
             refuse(name, item, "must be a comma-separated list of ports from 1 to 65535")
         ports.append(int(item))
     return ports
+
+
+def read_proxy(name: str, *, resolves: bool) -> EgressProxy | None:
+    """The URL of an HTTP proxy; it may hold a password, so it is never shown."""
+    value = read_text(name, "")
+    try:
+        return replace(parse_proxy_url(value), resolves=resolves) if value else None
+    except ValueError as problem:
+        refuse(name, "", str(problem))
 
 
 def read_time_zone(name: str, default: str) -> str:

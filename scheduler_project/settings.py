@@ -18,6 +18,7 @@ from scheduler_project.env import (
     read_networks,
     read_number,
     read_ports,
+    read_proxy,
     read_public_url,
     read_rate,
     read_secret_key,
@@ -64,6 +65,8 @@ EGRESS_ALLOW_CIDRS = read_networks("EGRESS_ALLOW_CIDRS")
 EGRESS_DENY_CIDRS = read_networks("EGRESS_DENY_CIDRS")
 EGRESS_ALLOW_HOSTS = read_hosts("EGRESS_ALLOW_HOSTS")
 EGRESS_ALLOW_PORTS = read_ports("EGRESS_ALLOW_PORTS")
+EGRESS_PROXY_RESOLVES = read_bool("EGRESS_PROXY_RESOLVES", default=False)
+EGRESS_PROXY_URL = read_proxy("EGRESS_PROXY_URL", resolves=EGRESS_PROXY_RESOLVES)
 API_THROTTLE = read_rate("API_THROTTLE", "1200/min")
 
 # --- How long ended runs are kept (None: for ever) ----------------------------------------------------------

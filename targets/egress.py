@@ -10,6 +10,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import idna
 
+from targets.egress_proxy import EgressProxy
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -62,8 +64,10 @@ class EgressPolicy:
     deny_networks: tuple[Network, ...] = ()
     allow_hosts: frozenset[str] = frozenset()
     allow_ports: frozenset[int] = frozenset()
-    # Names of this service itself: wherever they lead, they count as private.
+    # Names and addresses of this service itself: they count as private.
     own_hosts: frozenset[str] = frozenset()
+    # What connections are made through, where there is one.
+    proxy: EgressProxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,11 @@ class UrlParts:
         return self.origin + self.target
 
 
-def judge_address(policy: EgressPolicy, host: str, ip: str | Address) -> str | None:
+def judge_address(policy: EgressPolicy, host: str, ip: str | Address, *, own: bool = False) -> str | None:
     """Whether a call for `host` may connect to `ip`: None, or one sentence that names the setting that decides.
 
-    Only global unicast is open by default. A host or network that the policy allows is open, one that it denies is
-    closed whatever allows it.
+    Only global unicast is open by default, and not what belongs to this machine: `own` says that the address does. A
+    host or network that the policy allows is open, one that it denies is closed whatever allows it.
     """
     address = _plain(ip)
     shown = str(address) if host == str(address) else f"{host} ({address})"
@@ -99,7 +103,9 @@ def judge_address(policy: EgressPolicy, host: str, ip: str | Address) -> str | N
         return f"{shown} is in EGRESS_DENY_CIDRS. Remove it from there to allow it."
     if host in policy.allow_hosts or any(address in network for network in policy.allow_networks):
         return None
-    kind = "this service's own address" if host in policy.own_hosts else _kind(address)
+    kind = _kind(address)
+    if kind is None and (own or host in policy.own_hosts or str(address) in policy.own_hosts):
+        kind = "this service's own address"
     if kind is None:
         return None
     if host == str(address):
@@ -116,6 +122,13 @@ def judge_host(policy: EgressPolicy, host: str) -> str | None:
         return judge_address(policy, host, ip_address(host))
     except ValueError:
         return None
+
+
+def judge_unresolved(policy: EgressPolicy, host: str) -> str | None:
+    """The same where somebody else does the look-up: no name of ours, no address that is closed."""
+    if host in policy.own_hosts and host not in policy.allow_hosts and not _is_literal(host):
+        return f"{host} is this service's own address. Add it to EGRESS_ALLOW_HOSTS to allow it."
+    return judge_host(policy, host)
 
 
 def check_port(policy: EgressPolicy, port: int) -> str | None:
@@ -176,6 +189,10 @@ def normal_host(host: str) -> str:
         raise UrlProblem(
             f"{host[:80]!r} is not a host: write an IPv4 address as four decimal numbers, such as 93.184.215.14."
         ) from None
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]) is not None
 
 
 def _plain(ip: str | Address) -> Address:

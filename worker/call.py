@@ -31,13 +31,14 @@ class Phase(Enum):
 
     LOOKUP = "The look-up of {host} was not finished"
     CONNECT = "{host} did not accept a connection"
+    TUNNEL = "{host} did not open a connection to the target"
     HANDSHAKE = "{host} did not finish the TLS handshake"
     SEND = "{host} did not take in the request"
     WAIT = "{host} did not answer"
     BODY = "{host} did not finish its response"
 
 
-_CONNECTING = (Phase.LOOKUP, Phase.CONNECT, Phase.HANDSHAKE)
+_CONNECTING = (Phase.LOOKUP, Phase.CONNECT, Phase.TUNNEL, Phase.HANDSHAKE)
 
 
 @dataclass(slots=True)
@@ -141,13 +142,17 @@ class Call:
         else:
             raise Withheld
 
+    def _connecting(self) -> float | None:
+        tunnel = self._spent.get(Phase.TUNNEL)
+        return self._spent.get(Phase.CONNECT) if tunnel is None else self._spent[Phase.CONNECT] + tunnel
+
     def timings(self) -> Timings:
         """Where the time went until now. Look-up, connect and TLS are sums over all hops; the first byte and the total
         count from the start of the attempt, the first byte being that of the last response."""
         now = time.monotonic()
         return Timings(
             dns_ms=_milliseconds(self._spent.get(Phase.LOOKUP)),
-            connect_ms=_milliseconds(self._spent.get(Phase.CONNECT)),
+            connect_ms=_milliseconds(self._connecting()),
             tls_ms=_milliseconds(self._spent.get(Phase.HANDSHAKE)),
             ttfb_ms=_milliseconds(None if self.answered is None else self.answered - self.started),
             total_ms=_milliseconds(now - self.started),

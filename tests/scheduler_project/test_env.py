@@ -200,6 +200,22 @@ def test_a_database_url_is_refused_without_showing_its_password(
     assert "hidden" not in message
 
 
+@pytest.mark.parametrize("url", ["https://u:hidden@h:1", "http://u:hidden@h", "u:hidden@h:3128"])
+def test_a_proxy_url_is_refused_without_showing_its_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, url)
+    message = one_line(lambda: env.read_proxy(NAME, resolves=False))
+    assert message == f"Setting {NAME}: must be http://host:port or http://user:password@host:port"
+
+
+def test_a_proxy_is_read_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(NAME, raising=False)
+    assert env.read_proxy(NAME, resolves=True) is None
+    monkeypatch.setenv(NAME, "http://u:hidden@h:3128")
+    proxy = env.read_proxy(NAME, resolves=True)
+    assert proxy is not None
+    assert (str(proxy), proxy.resolves, "hidden" in repr(proxy)) == ("h:3128", True, False)
+
+
 @pytest.mark.parametrize("program", [["manage.py", "check"], ["-c", "import scheduler_project.wsgi"]])
 @pytest.mark.parametrize(
     ("setting", "value"),

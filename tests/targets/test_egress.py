@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.egress import REFUSED_PORTS, EgressPolicy, check_port, judge_address, judge_host
+from targets.egress import REFUSED_PORTS, EgressPolicy, check_port, judge_address, judge_host, judge_unresolved
 
 CLOSED = [
     ("0.0.0.0", "unspecified"),
@@ -215,6 +215,27 @@ def test_this_services_own_name_counts_as_private() -> None:
 def test_this_services_own_name_can_be_opened() -> None:
     opened = policy(own="scheduler.example.com", hosts="scheduler.example.com")
     assert judge_address(opened, "scheduler.example.com", "93.184.215.14") is None
+
+
+def test_this_machines_own_address_counts_as_private_until_it_is_opened() -> None:
+    sentence = judge_address(NOTHING_SET, "a", "8.8.8.8", own=True)
+    assert sentence == (
+        "a (8.8.8.8) is this service's own address. Add 8.8.8.8 to EGRESS_ALLOW_CIDRS or a to EGRESS_ALLOW_HOSTS "
+        "to allow it."
+    )
+    assert judge_address(policy(allow="8.8.8.8"), "a", "8.8.8.8", own=True) is None
+    assert judge_address(policy(hosts="a"), "a", "8.8.8.8", own=True) is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "10.0.0.5", "scheduler.example.com"])
+def test_it_refuses_without_a_look_up_what_is_closed_and_what_is_our_own(host: str) -> None:
+    assert judge_unresolved(policy(own="scheduler.example.com"), host) is not None
+
+
+@pytest.mark.parametrize("host", ["example.com", "8.8.8.8", "opened.example.com", "10.0.0.5"])
+def test_it_leaves_other_names_and_open_addresses_to_whoever_looks_them_up(host: str) -> None:
+    opened = policy(own="opened.example.com", hosts="opened.example.com", allow="10.0.0.0/8")
+    assert judge_unresolved(opened, host) is None
 
 
 @pytest.mark.parametrize("host", ["localhost", "api.localhost", "127.0.0.1", "::1", "10.0.0.5"])

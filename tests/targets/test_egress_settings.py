@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from targets.egress import check_port, judge_address
+from targets.egress_proxy import parse_proxy_url
 from targets.egress_settings import egress_policy
 
 
@@ -18,6 +19,8 @@ def nothing_set(settings: Settings) -> None:
     settings.EGRESS_ALLOW_HOSTS = []
     settings.EGRESS_ALLOW_PORTS = []
     settings.PUBLIC_URL = "https://scheduler.example.com"
+    settings.ALLOWED_HOSTS = []
+    settings.EGRESS_PROXY_URL = None
 
 
 def test_each_setting_has_its_effect(settings: Settings) -> None:
@@ -45,3 +48,24 @@ def test_the_services_own_name_is_not_open(settings: Settings, public_url: str) 
     settings.PUBLIC_URL = public_url
     sentence = judge_address(egress_policy(), "scheduler.example.com", "93.184.215.14")
     assert "this service's own address" in (sentence or "")
+
+
+@pytest.mark.parametrize("public_url", ["http://93.184.215.14:8000", "http://[2606:4700:0::1111]:8000"])
+def test_the_services_own_address_is_not_open_under_any_name(settings: Settings, public_url: str) -> None:
+    settings.PUBLIC_URL = public_url
+    ip = "2606:4700::1111" if "[" in public_url else "93.184.215.14"
+    for host in (ip, "some.example"):
+        assert "this service's own address" in (judge_address(egress_policy(), host, ip) or "")
+
+
+def test_names_that_the_web_answers_to_are_its_own_and_patterns_are_not(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*", ".example.com", "Other-Name.example.org", "[::1]"]
+    policy = egress_policy()
+    assert policy.own_hosts == {"scheduler.example.com", "other-name.example.org", "::1"}
+    assert judge_address(policy, "other-name.example.org", "93.184.215.14") is not None
+    assert judge_address(policy, "api.example.com", "93.184.215.14") is None
+
+
+def test_the_proxy_is_part_of_the_policy(settings: Settings) -> None:
+    settings.EGRESS_PROXY_URL = parse_proxy_url("http://proxy.internal:3128")
+    assert egress_policy().proxy == settings.EGRESS_PROXY_URL

@@ -100,6 +100,40 @@ def test_no_more_threads_than_allowed_look_up_and_what_nobody_waits_for_is_dropp
     resolver.close()
 
 
+def test_a_site_whose_names_hang_leaves_threads_for_others() -> None:
+    slow = Slow()
+    resolver = Resolver(
+        8, lambda host, port: slow(host, port) if "hang" in host else Names({host: ["192.0.2.9"]})(host, port)
+    )
+    with ThreadPoolExecutor(20) as callers:
+        hanging = [callers.submit(resolver.resolve, f"n{number}.hang.example", 80, seconds=60) for number in range(20)]
+        for _ in range(2):
+            assert slow.under_way.acquire(timeout=5)
+        # A quarter of the threads is theirs, so this name need not wait for any of them.
+        assert resolver.resolve("fast.example", 80, seconds=30)[0].ip == "192.0.2.9"
+        assert len(slow.asked) == 2
+        slow.may_answer.set()
+        assert all(answer.result() for answer in hanging)
+    assert len(slow.asked) == 20
+    resolver.close()
+
+
+def test_look_ups_that_were_given_up_count_towards_the_share_of_their_site() -> None:
+    slow = Slow()
+    resolver = Resolver(
+        8, lambda host, port: slow(host, port) if "hang" in host else Names({host: ["192.0.2.9"]})(host, port)
+    )
+    for number in range(20):
+        with pytest.raises(TimeoutError):
+            resolver.resolve(f"n{number}.hang.example", 80, seconds=0.02)
+    assert slow.asked == ["n0.hang.example", "n1.hang.example"]
+    assert resolver.resolve("fast.example", 80, seconds=30)[0].ip == "192.0.2.9"
+    slow.may_answer.set()
+    assert resolver.resolve("again.hang.example", 80, seconds=30)
+    assert slow.asked[2:] == ["again.hang.example"]
+    resolver.close()
+
+
 def test_threads_serve_one_caller_after_the_other() -> None:
     before = resolver_threads()
     resolver = Resolver(200, Names({"a.example": ["192.0.2.1"]}))
