@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 from django.db import connection, models
 
-# SQLite takes 32,766 parameters in one statement.
-ROWS_PER_STATEMENT = 1000
+from runs.row_source import columns_of, execute_with_rows
 
 
 def add_rows(
@@ -25,24 +23,14 @@ def add_rows(
     a moment, is not older than the stored one. Rows are locked in the order given: sort them, and two writers can't
     deadlock. The statement is the same on PostgreSQL and SQLite.
     """
-    fields = [_concrete(model, name) for name in (*key, *summed, *newest)]
-    statement = _statement(model, key, summed, newest)
-    place = f"({', '.join(['%s'] * len(fields))})"
-    with connection.cursor() as cursor:
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            batch = rows[start : start + ROWS_PER_STATEMENT]
-            values = [
-                field.get_db_prep_save(value, connection)
-                for row in batch
-                for field, value in zip(fields, row, strict=True)
-            ]
-            cursor.execute(statement.format(places=", ".join([place] * len(batch))), values)
+    execute_with_rows(_statement(model, key, summed, newest), columns_of(model, (*key, *summed, *newest)), rows)
 
 
 def _statement(model: type[models.Model], key: Sequence[str], summed: Sequence[str], newest: Sequence[str]) -> str:
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
-    columns = {name: quote(str(_concrete(model, name).column)) for name in (*key, *summed, *newest)}
+    names = (*key, *summed, *newest)
+    columns = {name: quote(str(field.column)) for name, field in zip(names, columns_of(model, names), strict=True)}
     changes = [f"{columns[name]} = {table}.{columns[name]} + EXCLUDED.{columns[name]}" for name in summed]
     if newest:
         moment = columns[newest[0]]
@@ -53,10 +41,7 @@ def _statement(model: type[models.Model], key: Sequence[str], summed: Sequence[s
         ]
     conflict = ", ".join(columns[name] for name in key)
     return (
-        f"INSERT INTO {table} ({', '.join(columns.values())}) VALUES {{places}}"  # noqa: S608 - names of our own models
+        # Without WHERE, SQLite would take ON CONFLICT for the condition of a join.
+        f"INSERT INTO {table} ({', '.join(columns.values())}) SELECT * FROM {{rows}} AS v WHERE true"  # noqa: S608 - names of our own models
         f" ON CONFLICT ({conflict}) DO UPDATE SET {', '.join(changes)}"
     )
-
-
-def _concrete(model: type[models.Model], name: str) -> models.Field[Any, Any]:
-    return cast("models.Field[Any, Any]", model._meta.get_field(name))

@@ -1,37 +1,17 @@
-"""One UPDATE for many rows, each with its own values: a batch is a round trip, not a loop of saves."""
+"""One statement for many rows, each with its own values: a batch is a round trip, not a loop of saves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, connection, models, transaction
 
+from runs.row_source import columns_of, execute_with_rows
+
 Item = TypeVar("Item")
-Column = models.Field[Any, Any]
-
-
-def _cast(field: Column) -> str:
-    # A cast to varchar(n) would cut a long value silently; as text the column itself refuses it.
-    kind = "text" if isinstance(field, models.CharField) else field.db_type(connection)
-    return f"%s::{kind}" if connection.vendor == "postgresql" else "%s"
-
-
-def _update_sql(
-    model: type[models.Model], columns: Sequence[Column], *, matched: int, count: int, condition: str
-) -> str:
-    """UPDATE ... FROM (VALUES ...) over `count` rows; the first `matched` columns identify the row."""
-    quote = connection.ops.quote_name
-    # The first row's casts give the columns of VALUES their types; both databases call them column1, column2 ...
-    first = f"({', '.join(_cast(field) for field in columns)})"
-    rest = f", ({', '.join(['%s'] * len(columns))})" * (count - 1)
-    pairs = [f"{quote(str(field.column))} = v.column{number}" for number, field in enumerate(columns, start=1)]
-    conditions = [f"t.{pair}" for pair in pairs[:matched]] + ([condition] if condition else [])
-    return (
-        f"UPDATE {quote(model._meta.db_table)} AS t SET {', '.join(pairs[matched:])}"  # noqa: S608 - names of models
-        f" FROM (VALUES {first}{rest}) AS v WHERE {' AND '.join(conditions)} RETURNING id"
-    )
 
 
 def update_rows(
@@ -52,17 +32,32 @@ def update_rows(
     Returns:
         The primary keys of the rows that were written; a row that no longer matches is left alone.
     """
-    if not rows:
-        return set()
-    by_name = {field.name: field for field in model._meta.concrete_fields}
-    columns = [by_name[name] for name in (*match, *write)]
-    sql = _update_sql(model, columns, matched=len(match), count=len(rows), condition=condition)
-    values = [
-        field.get_db_prep_save(value, connection) for row in rows for field, value in zip(columns, row, strict=True)
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return {key if isinstance(key, UUID) else UUID(key) for (key,) in cursor.fetchall()}
+    quote = connection.ops.quote_name
+    columns = columns_of(model, (*match, *write))
+    pairs = [f"{quote(str(field.column))} = v.column{number}" for number, field in enumerate(columns, start=1)]
+    conditions = [f"t.{pair}" for pair in pairs[: len(match)]] + ([condition] if condition else [])
+    written = execute_with_rows(
+        f"UPDATE {quote(model._meta.db_table)} AS t SET {', '.join(pairs[len(match) :])}"  # noqa: S608 - names of models
+        f" FROM {{rows}} AS v WHERE {' AND '.join(conditions)} RETURNING id",
+        columns,
+        rows,
+    )
+    return {key if isinstance(key, UUID) else UUID(key) for (key,) in written}
+
+
+def insert_rows(instances: Sequence[models.Model]) -> None:
+    """Insert new rows of one model as they are, every field of theirs; nothing is read back."""
+    if not instances:
+        return
+    quote, model = connection.ops.quote_name, type(instances[0])
+    columns = model._meta.concrete_fields
+    names = ", ".join(quote(str(column.column)) for column in columns)
+    values_of = attrgetter(*(column.attname for column in columns))
+    execute_with_rows(
+        f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT * FROM {{rows}} AS v",  # noqa: S608 - names of models
+        columns,
+        [values_of(instance) for instance in instances],
+    )
 
 
 def write_or_isolate(items: Sequence[Item], write: Callable[[Sequence[Item]], object]) -> list[tuple[Item, Exception]]:

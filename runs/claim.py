@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs.batch_update import write_or_isolate
+from runs.batch_update import insert_rows, write_or_isolate
 from runs.identity import attempt_id
 from runs.lifecycle import RunChange, apply_changes, claimed, ended, is_deleted
 from runs.models import Attempt, Run, RunStatus
@@ -126,7 +126,7 @@ def _open_attempts(claims: Sequence[Claim], *, now: datetime) -> list[Ticket]:
         changed = apply_changes([claim.change for claim in batch], now=now)
         ours = [claim for claim in batch if claim.change.run.id in changed]
         # 2. The open attempts, in the same transaction.
-        Attempt.objects.bulk_create([claim.attempt for claim in ours])
+        insert_rows([claim.attempt for claim in ours])
         won.update({claim.ticket.run_id: claim.ticket for claim in ours})
 
     for claim, error in write_or_isolate(claims, write):

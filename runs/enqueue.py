@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from runs.batch_update import update_rows, write_or_isolate
+from runs.batch_update import insert_rows, update_rows, write_or_isolate
 from runs.identity import scheduled_run_id
 from runs.models import Run, RunStatus, Trigger
 from runs.rollups import EndedRun, count_ended
@@ -136,7 +136,7 @@ def _new_runs(schedule: Schedule, plan: FirePlan, *, now: datetime) -> list[Run]
 
 
 def _write(items: Sequence[_Enqueued], *, now: datetime) -> None:
-    Run.with_deleted.bulk_create([run for item in items for run in item.runs])
+    insert_rows([run for item in items for run in item.runs])
     rows = [(item.schedule.id, *item.columns()) for item in items]
     update_rows(Schedule, match=("id",), write=ENQUEUE_COLUMNS, rows=rows)
     skipped = [

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.db.models import Sum
 
-from runs.additive_upsert import ROWS_PER_STATEMENT, add_rows
+from runs.additive_upsert import add_rows
 from runs.models import MinuteRollup, ScheduleRollup
+from runs.row_source import MOST_PARAMETERS
 from tests.factories import NOW, make_schedule
 
 CELL = ("minute", "kind", "label", "shard")
@@ -15,7 +16,7 @@ COUNTERS = ("total_runs", "successful_runs", "failed_runs", "timeout_runs", "lat
 
 @pytest.mark.django_db
 def test_it_writes_more_rows_than_one_statement_takes() -> None:
-    rows = [(NOW, "error", f"{number:05}", 0, number, 0.5) for number in range(2 * ROWS_PER_STATEMENT + 1)]
+    rows = [(NOW, "error", f"{number:05}", 0, number, 0.5) for number in range(MOST_PARAMETERS // 6 * 2 + 1)]
     for _ in range(2):
         add_rows(MinuteRollup, key=CELL, summed=("count", "total"), rows=rows)
     found = MinuteRollup.objects.aggregate(count=Sum("count"), total=Sum("total"))
