@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import io
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException, IncompleteRead, LineTooLong
+from http.client import HTTPException
 from typing import Any
 
 from urllib3.connection import HTTPConnection
@@ -22,11 +19,8 @@ from urllib3.util.retry import Retry
 from worker.call import Call, Phase
 from worker.dial import Dialer
 from worker.failures import classify
+from worker.response_head import BoundedResponse
 
-# All lines before the body, interim responses included, and those after it. http.client alone would take 100 lines of
-# 64 KB, and any number of short ones in interim responses and trailers: too many to parse in time.
-MAX_HEAD_BYTES = 262_144
-MAX_HEAD_LINES = 500
 # Short, so that a server's own limit (2 s and more) does not close a connection at the moment when it is used again.
 IDLE_SECONDS = 1.0
 
@@ -39,67 +33,6 @@ class Origin:
     host: str
     port: int
     verify_tls: bool
-
-
-class _HeadReader:
-    """Stands in for the socket's reader while header lines are read; runs out after MAX_HEAD_BYTES or MAX_HEAD_LINES.
-
-    http.client takes the end of the connection for the end of the head: here a head that breaks off is an error.
-    """
-
-    def __init__(self, reader: io.BufferedIOBase) -> None:
-        self._reader = reader
-        self._room = MAX_HEAD_BYTES
-        self._lines = 0
-
-    def readline(self, limit: int) -> bytes:
-        line = self._reader.readline(limit)
-        self._room -= len(line)
-        self._lines += 1
-        if self._lines > MAX_HEAD_LINES:
-            raise HTTPException
-        if self._room < 0 or len(line) == limit:
-            raise LineTooLong("response head")
-        if not line.endswith(b"\n") and (line or self._lines > 1):
-            raise IncompleteRead(line)
-        return line
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-class BoundedResponse(http.client.HTTPResponse):
-    """A response with a bounded head and trailer, whose interim answers (1xx) are skipped."""
-
-    def begin(self) -> None:
-        """Read the head of the final response."""
-        with self._bounded():
-            super().begin()
-
-    def _read_and_discard_trailer(self) -> None:
-        with self._bounded():
-            super()._read_and_discard_trailer()  # type: ignore[misc]
-
-    @contextmanager
-    def _bounded(self) -> Iterator[None]:
-        reader = self.fp
-        self.fp = _HeadReader(reader)  # type: ignore[assignment]
-        try:
-            yield
-        finally:
-            # None where http.client has closed it.
-            if self.fp is not None:
-                self.fp = reader
-
-    def _read_status(self) -> tuple[str, int, str]:
-        # http.client skips 100 only; 102, 103 and whatever comes are interim as well (RFC 9110, section 15.2).
-        while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]
-            if status == 101:
-                raise HTTPException
-            if not 102 <= status <= 199:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
 
 
 class GuardedConnection(HTTPConnection):

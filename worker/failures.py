@@ -35,6 +35,14 @@ _OS_PROBLEMS = {
 }
 
 
+class SwitchedProtocols(HTTPException):
+    """The target speaks another protocol from now on, which nobody asked it to."""
+
+
+class UnknownTransferCoding(HTTPException):
+    """The body is wrapped in something other than chunks."""
+
+
 def classify(error: Exception, call: Call) -> Failure:
     """The failure behind an exception of urllib3, http.client, ssl or the socket.
 
@@ -100,6 +108,14 @@ def _cut_short(_: Exception, call: Call) -> str:
     return f"The response of {call.host} is shorter than announced, or its chunks are malformed."
 
 
+def _switched(_: Exception, call: Call) -> str:
+    return f"{call.host} switched to another protocol (101), which nobody had asked for."
+
+
+def _unknown_coding(_: Exception, call: Call) -> str:
+    return f"{call.host} sent its response in a Transfer-Encoding that nobody had asked for."
+
+
 def _malformed(_: Exception, call: Call) -> str:
     return f"{call.host} sent too many headers, or contradictory ones."
 
@@ -117,6 +133,8 @@ _TABLE: tuple[tuple[type[Exception], ErrorType, Callable[[Exception, Call], str]
     (UnknownProtocol, ErrorType.BAD_RESPONSE, _not_http),
     (LineTooLong, ErrorType.BAD_RESPONSE, _too_long),
     (IncompleteRead, ErrorType.BAD_RESPONSE, _cut_short),
+    (SwitchedProtocols, ErrorType.BAD_RESPONSE, _switched),
+    (UnknownTransferCoding, ErrorType.BAD_RESPONSE, _unknown_coding),
     (HTTPException, ErrorType.BAD_RESPONSE, _malformed),
     (HTTPError, ErrorType.BAD_RESPONSE, _malformed),
 )
