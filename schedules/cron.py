@@ -27,6 +27,8 @@ from schedules.zones import find_zone, first_existing, next_offset_change, utc_o
 _BARREN_MONTHS = 50 * 12
 _BARREN_CHANGES = 120
 _MINUTE = timedelta(minutes=1)
+# No change moves a wall clock by more: what a change repeats or leaves out lies within this of it.
+_AROUND = timedelta(days=2)
 
 
 class CronFire(NamedTuple):
@@ -134,7 +136,11 @@ def _fixed_fires(table: CronTable, zone: ZoneInfo, after: datetime) -> Iterator[
 
 
 def _wildcard_fires(table: CronTable, zone: ZoneInfo, after: datetime) -> Iterator[CronFire]:
-    """Walk the stretches of constant offset one by one; inside a stretch wall clock and UTC are one apart."""
+    """Walk the stretches of constant offset one by one; inside a stretch wall clock and UTC are one apart.
+
+    Far from the next matching wall time nothing can fire, and so clock changes there don't count: they are jumped over,
+    or a rare expression would cost a look at every day of the centuries that it waits.
+    """
     last, barren, dropped = after, 0, None
     try:
         offset = utc_offset(zone, after)
@@ -144,7 +150,13 @@ def _wildcard_fires(table: CronTable, zone: ZoneInfo, after: datetime) -> Iterat
             if wall is None:
                 return
             at = (wall - offset).replace(tzinfo=UTC)
-            change = next_offset_change(zone, last, at)
+            far = at - last > 2 * _AROUND
+            change = next_offset_change(zone, last, last + _AROUND if far else at)
+            if far and change is None:
+                last = at - _AROUND
+                offset = utc_offset(zone, last)
+                walls = table.walls(wall_clock(last, zone))
+                continue
             if change is None:
                 yield CronFire(at, wall, dropped)
                 last, barren, dropped = at, 0, None

@@ -13,6 +13,7 @@ from cronsim import CronSim
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from schedules import cron, zones
 from schedules.cron import cron_fires, parse_cron
 from schedules.cron_syntax import InvalidCron
 from tests.schedules.dst_table import TABLE
@@ -213,3 +214,33 @@ def test_it_fires_exactly_where_a_search_minute_by_minute_finds_a_match(
     expected = [at for at in minutes if at.astimezone(zone).time() in wanted]
 
     assert times(expression, zone.key, after, len(expected)) == expected
+
+
+@pytest.mark.parametrize("after", ["2009-01-01", "2009-10-30", "2009-11-01"])
+def test_a_long_wait_ends_before_a_clock_change_next_to_the_fires(after: str) -> None:
+    """Newfoundland went back from 00:01 on 1 November to 23:01 the day before: midnight came twice."""
+    found = times("*/30 0 1 11 *", "America/St_Johns", datetime.fromisoformat(after).replace(tzinfo=UTC), 4)
+    assert [f"{at:%Y-%m-%d %H:%M}" for at in found] == [
+        "2009-11-01 02:30",
+        "2009-11-01 03:30",
+        "2009-11-01 04:00",
+        "2010-11-01 02:30",
+    ]
+
+
+@pytest.mark.parametrize("expression", ["*/59 */23 29 2 */7", "*/30 2 29 2 */7", "* */23 31 12 */6"])
+def test_a_rare_expression_costs_no_look_at_every_day_that_it_waits(
+    monkeypatch: pytest.MonkeyPatch, expression: str
+) -> None:
+    looks = 0
+    real = zones.utc_offset
+
+    def counted(zone: ZoneInfo, moment: datetime) -> timedelta:
+        nonlocal looks
+        looks += 1
+        return real(zone, moment)
+
+    monkeypatch.setattr(zones, "utc_offset", counted)
+    monkeypatch.setattr(cron, "utc_offset", counted)
+    found = times(expression, "Europe/Berlin", datetime(2026, 11, 25, tzinfo=UTC), 100)
+    assert (len(found), looks < 100 * 20) == (100, True), looks
