@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Field, QuerySet
+from django.db.models import DateTimeField, Field, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
@@ -17,6 +17,7 @@ from runs.services import run_now
 from scheduler_project.admin_actions import ObjectActions, act_on_each
 from scheduler_project.admin_cells import NOTHING, badge, linked, list_address, moment
 from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
+from scheduler_project.admin_moments import MomentField, MomentWidget
 from schedules.clock import database_now
 from schedules.drafts import USER_FIELDS, defaults_for
 from schedules.errors import WrongState
@@ -103,6 +104,7 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
     """When targets are called."""
 
     form = ScheduleForm
+    formfield_overrides = {DateTimeField: {"form_class": MomentField, "widget": MomentWidget}}
     list_display = ("name", "target_link", "timing", "state", "next_fire", "last_outcome", "links")
     list_filter = ("status", "schedule_type")
     search_fields = ("name", "target__name")

@@ -118,6 +118,18 @@ def test_saving_an_untouched_form_writes_nothing(admin_client: Client, fields: d
     assert Schedule.objects.filter(pk=schedule.pk).values().get() == {**before, "updated_at": _updated(schedule)}
 
 
+@pytest.mark.parametrize("utc_hour", [0, 1])
+def test_a_start_in_the_hour_that_clocks_repeat_can_be_saved_untouched(
+    admin_client: Client, settings: Settings, utc_hour: int
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    start = datetime(2026, 10, 25, utc_hour, 30, tzinfo=UTC)
+    schedule = new_schedule(start_at=start, schedule_type="interval", interval_seconds=3600)
+    assert save(admin_client, schedule, name="Renamed").status_code == 302
+    schedule.refresh_from_db()
+    assert (schedule.name, schedule.start_at) == ("Renamed", start)
+
+
 def _updated(schedule: Schedule) -> datetime:
     return Schedule.objects.get(pk=schedule.pk).updated_at
 
