@@ -6,7 +6,7 @@ The committed open Attempt is the ticket: no target ever sees a request that the
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,9 +19,12 @@ from runs.lifecycle import RunChange, apply_changes, claimed, ended, is_deleted
 from runs.models import Attempt, Run, RunStatus
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import SeatKeeper, Ticket
-from targets.request_spec import RenderContext, RequestSpec, TemplateProblem, render_request
+from targets.named_secrets import sources_for
+from targets.placeholders import RenderContext, TemplateProblem
+from targets.request_draft import Sendable, prepare_request
+from targets.request_spec import ShownRequest
 from targets.request_template import request_template
-from targets.secrets import mask_headers
+from targets.secret_places import SecretSource
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,9 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
                     _cancel_deleted(run, now=now)
                 elif seats.take(run.target_id, run.target.max_concurrency):
                     taken.append(run)
-            won = _open_attempts([build_claim(run, worker_id=worker_id, now=now) for run in taken], now=now)
+            secrets = sources_for(run.target for run in taken)
+            claims = [build_claim(run, worker_id=worker_id, now=now, secrets=secrets) for run in taken]
+            won = _open_attempts(claims, now=now)
     except BaseException:
         won = []
         raise
@@ -65,21 +70,23 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
     return won
 
 
-def build_claim(run: Run, *, worker_id: UUID, now: datetime) -> Claim:
-    """Render the request and prepare the rows of the Run's next attempt."""
+def build_claim(run: Run, *, worker_id: UUID, now: datetime, secrets: Mapping[str, SecretSource]) -> Claim:
+    """Render the request and prepare the rows of the Run's next attempt. `secrets` are those that its target names.
+
+    No secret gets into the rows: the Attempt has the request as it may be shown.
+    """
     change = claimed(run, worker_id=worker_id, now=now)
-    request = _render(run, change.attempt_count)
-    spec = request if isinstance(request, RequestSpec) else None
+    request, shown = _render(run, change.attempt_count, secrets, now=now)
     attempt = Attempt(
         id=attempt_id(run.id),
         run_id=run.id,
         attempt_number=change.attempt_count,
         token=change.token,
         worker_id=worker_id,
-        request_url=spec.url if spec else run.target.url,
+        request_url=shown.url,
         request_method=run.target.method,
-        request_headers=mask_headers(spec.headers) if spec else {},
-        request_body=spec.body.decode("utf-8", "replace") if spec and spec.body is not None else None,
+        request_headers=shown.headers,
+        request_body=None if shown.body is None else shown.body.decode(),
         started_at=now,
         created_at=now,
     )
@@ -96,7 +103,9 @@ def build_claim(run: Run, *, worker_id: UUID, now: datetime) -> Claim:
     return Claim(change=change, attempt=attempt, ticket=ticket)
 
 
-def _render(run: Run, attempt_number: int) -> RequestSpec | Outcome:
+def _render(
+    run: Run, attempt_number: int, secrets: Mapping[str, SecretSource], *, now: datetime
+) -> tuple[Sendable | Outcome, ShownRequest]:
     context = RenderContext(
         run_id=run.id,
         created_at=run.created_at,
@@ -105,17 +114,18 @@ def _render(run: Run, attempt_number: int) -> RequestSpec | Outcome:
         schedule_id=run.schedule_id,
         schedule_name=run.schedule.name if run.schedule else "",
         target_name=run.target.name,
+        attempted_at=now,
     )
     try:
-        return render_request(request_template(run.target), context)
+        return prepare_request(request_template(run.target, now=now), context, secrets)
     except TemplateProblem as problem:
-        return Outcome(error_type=ErrorType.TEMPLATE, error_message=str(problem))
+        message = str(problem)
     except Exception:
         logger.exception("request can't be built", extra={"action": "render", "run": run.id})
-        return Outcome(
-            error_type=ErrorType.TEMPLATE,
-            error_message="The request can't be built from the target. Save the target again to see what is wrong.",
-        )
+        message = "The request can't be built from the target. Save the target again to see what is wrong."
+    # The URL as it was written: nothing has been filled in.
+    shown = ShownRequest(url=run.target.url, headers={}, body=None)
+    return Outcome(error_type=ErrorType.TEMPLATE, error_message=message), shown
 
 
 def _open_attempts(claims: Sequence[Claim], *, now: datetime) -> list[Ticket]:

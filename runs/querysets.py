@@ -10,6 +10,8 @@ from uuid import UUID
 from django.db import connections, models
 from django.db.models import BooleanField, Count, Exists, F, Func, OuterRef, Q
 
+from targets.models import BULKY
+
 if TYPE_CHECKING:
     from runs.models import Run  # noqa: F401 - named in quotes, the models import this module
 
@@ -61,7 +63,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def with_owners(self) -> RunQuerySet:
         """Fetch schedule and target along, but for the target's bulky and encrypted columns."""
-        return self.select_related("schedule", "target").defer("target__headers", "target__body_template")
+        return self.select_related("schedule", "target").defer(*(f"target__{name}" for name in BULKY))
 
     def lock_ready(self, now: datetime, limit: int, full_targets: Collection[UUID] = ()) -> RunQuerySet:
         """Lock up to `limit` Runs whose attempt is due, longest waiting first, passing over locked ones.

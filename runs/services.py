@@ -15,6 +15,7 @@ from runs.models import DEAD_STATUSES, FINAL_STATUSES, Attempt, Run, RunStatus, 
 from runs.tickets import Ticket
 from schedules.models import Schedule
 from targets.models import Target
+from targets.named_secrets import sources_for
 
 
 def _new_run(*, target_id: UUID, schedule_id: UUID | None, trigger: Trigger, now: datetime) -> Run:
@@ -102,7 +103,7 @@ def open_test_run(*, target_id: UUID, worker_id: UUID, now: datetime) -> Ticket:
         target = Target.objects.get(id=target_id)
         run = _new_run(target_id=target.id, schedule_id=None, trigger=Trigger.TEST, now=now)
         run.save(force_insert=True)
-        claim = build_claim(run, worker_id=worker_id, now=now)
+        claim = build_claim(run, worker_id=worker_id, now=now, secrets=sources_for([target]))
         apply_changes([claim.change], now=now)
         Attempt.objects.bulk_create([claim.attempt])
     return claim.ticket

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from runs.outcome import Outcome
-from targets.request_spec import RequestSpec
+from targets.request_draft import Sendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Ticket:
     schedule_id: UUID | None
     # The moment at which this attempt was due, for lateness.
     due_at: datetime
-    request: RequestSpec | Outcome
+    request: Sendable | Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ PLACEHOLDER_KEY = "django-insecure-"
 LEAST_FERNET_VARIETY = 12
 NEW_FERNET_KEY = "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 NEW_KEY = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+# What targets must not be able to ask for by the name of a variable.
+PRIVATE_SETTINGS = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "DATABASE_URL")
 RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|min|minute|hour|day)")
 
 
@@ -167,6 +169,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def read_env_prefix(name: str, default: str) -> str:
+    """The beginning of names of environment variables, never one of this service's own secret settings."""
+    value = read_text(name, default)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{2,99}", value):
+        refuse(name, value, "must be 3 to 100 letters, digits and underscores, such as API_SCHEDULER_SECRET_")
+    exposed = [setting for setting in PRIVATE_SETTINGS if setting.startswith(value)]
+    if exposed:
+        refuse(name, value, f"would let targets read {exposed[0]}; choose a prefix that no setting begins with")
+    return value
+
+
+def read_folder(name: str) -> Path | None:
+    """The absolute path of a folder; None where the setting is empty."""
+    value = read_text(name, "")
+    if not value:
+        return None
+    if not Path(value).is_absolute():
+        refuse(name, value, "must be the absolute path of a folder, such as /run/secrets")
+    return Path(value)
 
 
 def read_ports(name: str) -> list[int]:

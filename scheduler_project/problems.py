@@ -94,8 +94,9 @@ def bad_query(name: str, detail: str, code: str = "invalid") -> Unacceptable:
 
 
 def bad_fields(errors: Mapping[str, str], code: str = "invalid") -> Unacceptable:
-    """The 422 for fields of the body, by name; the empty name is the body as a whole."""
-    return Unacceptable([FieldError(pointer_to(name) if name else "", code, detail) for name, detail in errors.items()])
+    """The 422 for fields of the body, by name; a dot leads into an object, the empty name is the body as a whole."""
+    places = {name: pointer_to(*name.split(".")) if name else "" for name in errors}
+    return Unacceptable([FieldError(places[name], code, detail) for name, detail in errors.items()])
 
 
 def summary_of(errors: Sequence[FieldError]) -> str:

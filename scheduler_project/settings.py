@@ -11,7 +11,9 @@ from scheduler_project.env import (
     read_bool,
     read_database,
     read_days,
+    read_env_prefix,
     read_fernet_keys,
+    read_folder,
     read_hosts,
     read_integer,
     read_list,
@@ -67,6 +69,8 @@ EGRESS_ALLOW_HOSTS = read_hosts("EGRESS_ALLOW_HOSTS")
 EGRESS_ALLOW_PORTS = read_ports("EGRESS_ALLOW_PORTS")
 EGRESS_PROXY_RESOLVES = read_bool("EGRESS_PROXY_RESOLVES", default=False)
 EGRESS_PROXY_URL = read_proxy("EGRESS_PROXY_URL", resolves=EGRESS_PROXY_RESOLVES)
+SECRETS_ENV_PREFIX = read_env_prefix("SECRETS_ENV_PREFIX", "API_SCHEDULER_SECRET_")
+SECRETS_DIR = read_folder("SECRETS_DIR")
 API_THROTTLE = read_rate("API_THROTTLE", "1200/min")
 
 # --- How long ended runs are kept (None: for ever) ----------------------------------------------------------

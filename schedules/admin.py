@@ -33,6 +33,7 @@ from schedules.services import (
     update_schedule,
 )
 from schedules.validators import known_zones
+from targets.models import BULKY
 
 FIRES_SHOWN = 5
 FORM_FIELDS = tuple("target" if name == "target_id" else name for name in USER_FIELDS)
@@ -140,7 +141,7 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         """Without the target's bulky and encrypted columns."""
-        return super().get_queryset(request).defer("target__headers", "target__body_template")
+        return super().get_queryset(request).defer(*(f"target__{name}" for name in BULKY))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Links from targets filter by their id."""

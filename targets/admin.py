@@ -19,10 +19,13 @@ from scheduler_project.admin_fields import ExactTextField, HeadersField
 from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
 from schedules.clock import database_now
 from schedules.models import Schedule
+from targets.masking import mask_headers
 from targets.models import HttpMethod, Target
-from targets.secrets import Undecryptable, mask_headers
+from targets.secrets import Undecryptable
 from targets.services import USER_FIELDS, create_target, delete_target, update_target
 from worker.single_call import call_target_once
+
+FORM_FIELDS = tuple(name for name in USER_FIELDS if name not in ("auth", "signing_secret"))
 
 
 class TargetForm(ServiceForm[Target]):
@@ -47,7 +50,7 @@ class TargetForm(ServiceForm[Target]):
 
     class Meta:
         model = Target
-        fields = USER_FIELDS
+        fields = FORM_FIELDS
         widgets = {"url": forms.TextInput(attrs={"size": 80, "class": "code"})}
         labels = {
             "url": "URL",

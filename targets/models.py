@@ -1,4 +1,4 @@
-"""Target: what to call."""
+"""Target: what to call. Secret: a value that targets send and nobody reads."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from targets.secrets import EncryptedJSONField
+
+# Columns that are long or encrypted: whoever needs only the rest of a target defers them.
+BULKY = ("headers", "body_template", "auth", "signing_secret", "previous_signing_secret")
 
 
 class HttpMethod(models.TextChoices):
@@ -54,6 +58,12 @@ class Target(models.Model):
     expected_status = models.CharField(max_length=200, default="200-299")
     response_must_contain = models.TextField(null=True, blank=True)  # noqa: DJ001 - null is "not checked"
     max_concurrency = models.PositiveIntegerField(null=True, blank=True)
+    # targets.auth has the shapes; null is none.
+    auth = EncryptedJSONField(null=True, blank=True)
+    signing_secret = EncryptedJSONField(null=True, blank=True)
+    # The one before, which signs too until then.
+    previous_signing_secret = EncryptedJSONField(null=True, editable=False)
+    previous_signing_secret_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True, editable=False)
@@ -82,3 +92,51 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Secret(models.Model):
+    """A named value for `{{secret.NAME}}`: stored encrypted, or read where the worker runs when it is sent."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64)
+    value = EncryptedJSONField(null=True, blank=True)
+    # `env:NAME` or `file:PATH`; null where the value is stored.
+    reference = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 - null is "stored here"
+    # Hosts in the form of targets.egress.normal_host; empty: it may be sent anywhere.
+    allowed_hosts = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        # SecretViewSet.list
+        ordering = ("name", "id")
+        constraints = [
+            models.UniqueConstraint(fields=["name"], name="secret_name_unique"),
+            # Two names that differ in case only would be taken for each other.
+            models.UniqueConstraint(Lower("name"), name="secret_name_unique_in_any_case"),
+            models.CheckConstraint(
+                name="secret_has_value_or_reference",
+                condition=Q(value__isnull=True, reference__isnull=False)
+                | Q(value__isnull=False, reference__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SecretUse(models.Model):
+    """A target that is not deleted names a secret; written with the target, under the secret's row lock."""
+
+    id = models.BigAutoField(primary_key=True)
+    # The unique constraint's index begins with it.
+    target = models.ForeignKey(Target, on_delete=models.CASCADE, related_name="secret_uses", db_index=False)
+    secret = models.ForeignKey(Secret, on_delete=models.PROTECT, related_name="uses")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["target", "secret"], name="secret_use_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.target_id} uses {self.secret_id}"

@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import quote
-from uuid import UUID, uuid5
 
-from targets.egress import UrlProblem, parse_url
+from targets.auth import Auth, ClientCredentials, auth_headers, client_credentials, filled, with_query_key
+from targets.egress import UrlParts, UrlProblem, parse_url
 from targets.header_rules import header_problem
+from targets.masking import MASK, mask_headers
+from targets.placeholders import (
+    NUMBERS,
+    PLACEHOLDER,
+    SECRET_PREFIX,
+    RenderContext,
+    TemplateProblem,
+    fill,
+    find_placeholders,
+    refuse_unknown,
+    rfc3339,
+)
+from targets.scrubbing import known_secrets, scrubber_of
+from targets.signing import signature_headers
 
 VERSION = "0.1.0"
 USER_AGENT = f"api-scheduler/{VERSION}"
@@ -21,17 +34,10 @@ JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain; charset=utf-8"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
-_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 # Everything before path and query of a URL template.
 _ORIGIN = re.compile(r"[^/?#]*(?://)?[^/?#]*")
-# Values that are numbers may stand outside quotes in a JSON body.
-_NUMBERS = frozenset({"unix_timestamp", "attempt"})
 # A character that JSON accepts inside quotes only, and never after a backslash.
 _TEXT_PROBE = "\ue000"
-
-
-class TemplateProblem(ValueError):
-    """A template that gives no request; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +54,38 @@ class RequestTemplate:
     verify_tls: bool
     expected_status: str
     response_must_contain: str | None
+    auth: Auth | None = field(default=None, repr=False)
+    # The newest first; during a rotation there are two.
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class RenderContext:
-    """The values behind the placeholders. `created_at` and `scheduled_at` are aware."""
+class ShownRequest:
+    """What may be stored and shown of a request."""
 
-    run_id: UUID
-    created_at: datetime
-    scheduled_at: datetime
-    attempt_number: int
-    schedule_id: UUID | None
-    schedule_name: str
-    target_name: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """A finished request. `headers` holds everything that is sent but Host, Content-Length and Accept-Encoding."""
+    """A finished request. `headers` holds everything that is sent but Host, Content-Length and Accept-Encoding, and but
+    the access token that `client_credentials` get first. `secrets` is what must not be stored of any answer.
+    """
 
     method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
     timeout_seconds: float
     connect_timeout_seconds: float
     follow_redirects: bool
     verify_tls: bool
     expected_status: str
     response_must_contain: str | None
-
-
-def rfc3339(moment: datetime) -> str:
-    """An aware moment in UTC, with `Z`; fractions of a second only where there are any."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-# All but `attempt` are the same on every attempt of a Run.
-PLACEHOLDERS: Mapping[str, Callable[[RenderContext], str]] = {
-    "timestamp": lambda context: rfc3339(context.created_at),
-    "unix_timestamp": lambda context: str(int(context.created_at.timestamp())),
-    "run_id": lambda context: str(context.run_id),
-    "scheduled_at": lambda context: rfc3339(context.scheduled_at),
-    "attempt": lambda context: str(context.attempt_number),
-    "schedule_id": lambda context: str(context.schedule_id or ""),
-    "schedule_name": lambda context: context.schedule_name,
-    "target_name": lambda context: context.target_name,
-    "uuid": lambda context: str(uuid5(context.run_id, "uuid")),
-}
-
-
-def find_placeholders(text: str) -> list[str]:
-    """The names between double braces, known or not, in the order in which they stand."""
-    return [name.strip() for name in _PLACEHOLDER.findall(text)]
+    client_credentials: ClientCredentials | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def render_request(template: RequestTemplate, context: RenderContext) -> RequestSpec:
@@ -109,21 +94,27 @@ def render_request(template: RequestTemplate, context: RenderContext) -> Request
     Raises:
         TemplateProblem: a placeholder is unknown or misplaced, or the result may not be sent.
     """
-    headers = render_headers(template.headers, context)
+    auth = filled(template.auth, context)
+    headers = {**render_headers(template.headers, context), **auth_headers(auth)}
+    _refuse_headers(headers)
     declared = media_type(headers)
     body = render_body(template.body_template, declared, context)
     sent = {"User-Agent": USER_AGENT}
     if body and declared is None:
         sent["Content-Type"] = JSON_TYPE if is_json_template(template.body_template or "") else TEXT_TYPE
     given = {name.lower() for name in headers}
+    run, at = str(context.run_id), context.attempted_at
+    headers = {
+        **{name: value for name, value in sent.items() if name.lower() not in given},
+        **headers,
+        **_own_headers(context),
+        **signature_headers(template.signing_secrets, message_id=run, at=at, body=body),
+    }
+    named = (context.secrets or {}).values()
     return RequestSpec(
         method=template.method,
-        url=render_url(template.url, context),
-        headers={
-            **{name: value for name, value in sent.items() if name.lower() not in given},
-            **headers,
-            **_own_headers(context),
-        },
+        url=with_query_key(render_url(template.url, context), auth),
+        headers=headers,
         body=body,
         timeout_seconds=template.timeout_seconds,
         connect_timeout_seconds=template.connect_timeout_seconds,
@@ -131,6 +122,21 @@ def render_request(template: RequestTemplate, context: RenderContext) -> Request
         verify_tls=template.verify_tls,
         expected_status=template.expected_status,
         response_must_contain=template.response_must_contain,
+        client_credentials=client_credentials(auth, verify_tls=template.verify_tls),
+        secrets=known_secrets(headers=headers, auth=auth, signing_secrets=template.signing_secrets, named=named),
+    )
+
+
+def shown_request(masked: RequestSpec, secrets: tuple[str, ...]) -> ShownRequest:
+    """What is stored of a request that was rendered without secrets: headers masked, `secrets` wherever they are."""
+    headers = mask_headers(masked.headers)
+    if masked.client_credentials:
+        headers["Authorization"] = MASK
+    scrub = scrubber_of(secrets).text
+    return ShownRequest(
+        url=scrub(masked.url),
+        headers={name: scrub(value) for name, value in headers.items()},
+        body=None if masked.body is None else scrub(masked.body.decode()).encode(),
     )
 
 
@@ -140,12 +146,13 @@ def render_url(url: str, context: RenderContext) -> str:
     Raises:
         TemplateProblem: see `render_request`; also a value that would climb out of its place in the path.
     """
-    _refuse_unknown(url)
+    refuse_unknown(url)
     path_start = len(_ORIGIN.findall(url)[0])
     _refuse_placeholders(url[:path_start], "the scheme, host and port of a URL")
     before, hash_mark, fragment = url[path_start:].partition("#")
+    _refuse_secrets(before.partition("?")[0])
     _refuse_placeholders(fragment, "the fragment of a URL")
-    filled = _fill(before, context, _percent_encode)
+    filled = fill(before, context, _percent_encode)
     for wanted, got in zip(before.partition("?")[0].split("/"), filled.partition("?")[0].split("/"), strict=True):
         if wanted != got and got.lower().replace("%2e", ".") in (".", ".."):
             raise TemplateProblem(f"{wanted} becomes {got}, which would change the path of the URL.")
@@ -155,16 +162,23 @@ def render_url(url: str, context: RenderContext) -> str:
         raise TemplateProblem(str(problem)) from None
 
 
+def origin_of(url: str) -> UrlParts:
+    """Scheme, host and port of a URL template, in which no placeholder can stand.
+
+    Raises:
+        UrlProblem: they are none that can be called.
+    """
+    return parse_url(_ORIGIN.findall(url)[0])
+
+
 def render_headers(headers: Mapping[str, str], context: RenderContext) -> dict[str, str]:
     """The user's headers with placeholders filled in; surrounding white space is no part of a value (RFC 9110, 5.5).
 
     Raises:
         TemplateProblem: a placeholder is unknown, or the result breaks a rule of `header_rules`.
     """
-    rendered = {name: _fill(value, context, str).strip(" \t") for name, value in headers.items()}
-    problem = header_problem(rendered)
-    if problem is not None:
-        raise TemplateProblem(problem)
+    rendered = {name: fill(value, context, str).strip(" \t") for name, value in headers.items()}
+    _refuse_headers(rendered)
     return rendered
 
 
@@ -181,7 +195,7 @@ def render_body(body_template: str | None, declared: str | None, context: Render
     escape: Callable[[str], str] = _percent_encode if declared == FORM_TYPE else str
     if is_json_type(declared) or (declared is None and is_json_template(body_template)):
         escape = _json_escape
-    body = _fill(body_template, context, escape).encode(errors="replace")
+    body = fill(body_template, context, escape).encode(errors="replace")
     if len(body) > MAX_BODY_BYTES:
         raise TemplateProblem(f"The body has {len(body)} bytes; at most {MAX_BODY_BYTES} can be sent.")
     return body
@@ -202,7 +216,7 @@ def is_json_type(declared: str | None) -> bool:
 
 def is_json_template(body_template: str) -> bool:
     """Whether the template is JSON whatever its placeholders stand for: numbers anywhere, text within quotes only."""
-    probed = _PLACEHOLDER.sub(lambda match: "1" if match[1].strip() in _NUMBERS else _TEXT_PROBE, body_template)
+    probed = PLACEHOLDER.sub(lambda match: "1" if match[1].strip() in NUMBERS else _TEXT_PROBE, body_template)
     try:
         json.loads(probed, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -210,16 +224,10 @@ def is_json_template(body_template: str) -> bool:
     return True
 
 
-def _fill(text: str, context: RenderContext, escape: Callable[[str], str]) -> str:
-    _refuse_unknown(text)
-    return _PLACEHOLDER.sub(lambda match: escape(PLACEHOLDERS[match[1].strip()](context)), text)
-
-
-def _refuse_unknown(text: str) -> None:
-    for name in find_placeholders(text):
-        if name not in PLACEHOLDERS:
-            known = ", ".join(PLACEHOLDERS)
-            raise TemplateProblem(f"{{{{{name[:50]}}}}} is not a placeholder. The placeholders are: {known}.")
+def _refuse_headers(headers: Mapping[str, str]) -> None:
+    problem = header_problem(headers)
+    if problem is not None:
+        raise TemplateProblem(problem)
 
 
 def _own_headers(context: RenderContext) -> dict[str, str]:
@@ -237,6 +245,13 @@ def _own_headers(context: RenderContext) -> dict[str, str]:
 def _refuse_placeholders(text: str, place: str) -> None:
     if find_placeholders(text):
         raise TemplateProblem(f"Placeholders cannot stand in {place}; only in its path and query.")
+
+
+def _refuse_secrets(path: str) -> None:
+    if any(name.startswith(SECRET_PREFIX) for name in find_placeholders(path)):
+        raise TemplateProblem(
+            "Secrets cannot stand in the path of a URL; only in its query, in headers and in the body."
+        )
 
 
 def _percent_encode(value: str) -> str:

@@ -1,4 +1,4 @@
-"""What counts as a secret, how it is masked, and how it is encrypted at rest."""
+"""Secrets at rest: encrypted by the key ring, and kept where a mask came back in their place."""
 
 from __future__ import annotations
 
@@ -12,30 +12,12 @@ from django.conf import settings
 from django.db import models
 
 from targets.errors import InvalidFields
+from targets.masking import MASK, is_secret_header
 
 if TYPE_CHECKING:
     _TextField = models.TextField[Any, Any]
 else:
     _TextField = models.TextField
-
-MASK = "********"
-SECRET_NAMES = frozenset({"authorization", "cookie"})
-SECRET_WORDS = ("key", "token", "secret", "password", "signature")
-# Our own: it is the id of the Run, which anyone who may read the Run sees.
-PUBLIC_NAMES = frozenset({"idempotency-key"})
-
-
-def is_secret_header(name: str) -> bool:
-    """Whether a header's value is a secret, judged by its name."""
-    lowered = name.lower()
-    if lowered in PUBLIC_NAMES:
-        return False
-    return lowered in SECRET_NAMES or any(word in lowered for word in SECRET_WORDS)
-
-
-def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers with every secret value replaced by `MASK`."""
-    return {name: MASK if is_secret_header(name) else value for name, value in headers.items()}
 
 
 def keep_masked(new_headers: Mapping[str, str], stored_headers: Mapping[str, str]) -> dict[str, str]:
@@ -70,7 +52,7 @@ class Undecryptable(dict[str, str]):
     One such row must not break a list or a worker's tick; whoever needs the value says what is wrong.
     """
 
-    REMEDY = "Put the key that they were stored with back into FIELD_ENCRYPTION_KEYS, or set the headers again."
+    REMEDY = "Put the key that they were stored with back into FIELD_ENCRYPTION_KEYS, or send the value again."
 
 
 class EncryptedJSONField(_TextField):

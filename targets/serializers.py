@@ -19,8 +19,9 @@ from scheduler_project.strict_fields import (
     StrictNumberField,
     StrictSerializer,
 )
-from targets.models import HttpMethod
-from targets.secrets import MASK, mask_headers
+from targets.auth import API_KEY, CLIENT_AUTH, OPTIONAL, REQUIRED, mask_auth
+from targets.masking import MASK, mask_headers
+from targets.models import HttpMethod, Target
 from targets.validators import (
     MAX_CONCURRENCY,
     MAX_EXPECTED_STATUS_CHARS,
@@ -41,6 +42,43 @@ class HeadersField(serializers.DictField):
     def to_representation(self, value: Mapping[str, str]) -> dict[str, str]:
         """The headers with every secret value masked."""
         return mask_headers(value)
+
+
+def _auth_schema(kind: str) -> dict[str, Any]:
+    """One type of auth, in OpenAPI's words."""
+    members: dict[str, Any] = {name: {"type": "string"} for name in (*REQUIRED[kind], *OPTIONAL.get(kind, ()))}
+    if kind == API_KEY:
+        members["in"] = {"type": "string", "enum": ["header", "query"]}
+    if "client_auth" in members:
+        members["client_auth"] = {"type": "string", "enum": list(CLIENT_AUTH), "default": CLIENT_AUTH[0]}
+    properties = {"type": {"type": "string", "const": kind}, **members}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["type", *REQUIRED[kind]],
+        "additionalProperties": False,
+    }
+
+
+@extend_schema_field({"oneOf": [_auth_schema(kind) for kind in REQUIRED]})
+class AuthField(serializers.DictField):
+    """How calls prove who they are; secret members come out masked."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=StrictCharField(allow_blank=True), **kwargs)
+        self.error_messages["not_a_dict"] = "Must be an object with a type and its text values."
+
+    def get_attribute(self, instance: Target) -> dict[str, str]:
+        """The auth as it is shown; none is an object, too."""
+        return mask_auth(instance.auth)
+
+
+class SigningSecretField(StrictCharField):
+    """A `whsec_` secret; comes out masked."""
+
+    def to_representation(self, value: object) -> str:
+        """That there is one."""
+        return MASK
 
 
 @extend_schema_field({"type": ["string", "object", "array"]})
@@ -97,6 +135,21 @@ class TargetSerializer(StrictSerializer):
         min_value=1,
         max_value=MAX_CONCURRENCY,
         help_text="Calls at once per worker process; null: 80 % of its seats.",
+    )
+    auth = AuthField(
+        required=False, help_text=f'Secret members come back as "{MASK}"; sending that back leaves them unchanged.'
+    )
+    signing_secret = SigningSecretField(
+        required=False,
+        allow_null=True,
+        max_length=200,
+        help_text="whsec_ and 24 to 64 random bytes in base64: requests are signed by the Standard Webhooks "
+        f'specification. Comes back as "{MASK}". After a change the old one signs too, for 24 hours.',
+    )
+    previous_signing_secret_until = MomentField(
+        read_only=True,
+        allow_null=True,
+        help_text="Until when the signing secret before this one signs, or signed, too; null: there is none.",
     )
     created_at = MomentField(read_only=True)
     updated_at = MomentField(read_only=True)

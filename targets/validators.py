@@ -10,14 +10,14 @@ from uuid import UUID
 
 from django.conf import settings
 
+from targets.auth_rules import auth_problems
 from targets.egress import UrlProblem, check_url
 from targets.egress_settings import egress_policy
 from targets.errors import InvalidFields
 from targets.expected_status import parse_expected_status
 from targets.models import HttpMethod
+from targets.placeholders import RenderContext, TemplateProblem
 from targets.request_spec import (
-    RenderContext,
-    TemplateProblem,
     is_json_template,
     is_json_type,
     media_type,
@@ -25,6 +25,9 @@ from targets.request_spec import (
     render_headers,
     render_url,
 )
+from targets.secret_places import SecretPlace, SecretSource, place_problem, secret_places
+from targets.secrets import Undecryptable
+from targets.signing import signing_secret_problem
 
 MAX_NAME_CHARS = 200
 MAX_URL_TEMPLATE_CHARS = 2048
@@ -42,18 +45,40 @@ _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 Values = Mapping[str, Any]
 
 
-def check_target_fields(values: Values) -> None:
+def check_target_fields(values: Values, secrets: Mapping[str, SecretSource]) -> None:
     """Check all fields of a target that users write, as they would be saved.
 
     Any method may have a body: what GET or HEAD with a body means is up to the target (RFC 9110, section 9.3.1).
+
+    Args:
+        values: the fields.
+        secrets: those of the secrets named in them that exist.
 
     Raises:
         InvalidFields: with a sentence for every field that can't be saved.
     """
     problems = {name: problem(values) for name, problem in _PROBLEMS.items()}
-    errors = {name: sentence for name, sentence in problems.items() if sentence is not None}
+    errors = {name: sentence for name, sentence in problems.items() if sentence is not None} | auth_problems(values)
+    for place in places_in(values):
+        sentence = place_problem(place, secrets)
+        if sentence is not None:
+            errors.setdefault(place.field, sentence)
     if errors:
         raise InvalidFields(errors)
+
+
+def places_in(values: Values) -> list[SecretPlace]:
+    """Every secret that the fields name; fields of a wrong type name none."""
+    url, body, auth = values.get("url"), values.get("body_template"), values.get("auth")
+    shaped = isinstance(auth, Mapping) and not auth_problems({"auth": auth})
+    return list(
+        secret_places(
+            url=url if isinstance(url, str) else "",
+            headers=_header_texts(values) or {},
+            body_template=body if isinstance(body, str) else None,
+            auth=auth if shaped and auth else None,
+        )
+    )
 
 
 def _name(values: Values) -> str | None:
@@ -148,6 +173,13 @@ def _max_concurrency(values: Values) -> str | None:
     return f"The maximum of calls at once must be a whole number from 1 to {MAX_CONCURRENCY}, or null for no limit."
 
 
+def _signing_secret(values: Values) -> str | None:
+    secret = values.get("signing_secret")
+    if secret is None or isinstance(secret, Undecryptable):
+        return None
+    return _text(secret, "The signing secret") or signing_secret_problem(str(secret))
+
+
 def _flag(name: str) -> Callable[[Values], str | None]:
     return lambda values: None if isinstance(values.get(name), bool) else f"{name} must be true or false."
 
@@ -165,6 +197,7 @@ _PROBLEMS: Mapping[str, Callable[[Values], str | None]] = {
     "expected_status": _expected_status,
     "response_must_contain": _response_must_contain,
     "max_concurrency": _max_concurrency,
+    "signing_secret": _signing_secret,
 }
 
 
@@ -204,4 +237,6 @@ def _sample_context(values: Values) -> RenderContext:
         schedule_id=UUID(int=0),
         schedule_name="sample",
         target_name=name if isinstance(name, str) else "sample",
+        attempted_at=_MOMENT,
+        secrets=None,
     )

@@ -131,13 +131,13 @@ class Call:
 
         Raises:
             Withheld: this process may not send, and no byte has left yet.
-            Failure: `worker_lost`, where a redirect's first hop has been sent.
+            Failure: `worker_lost`, where an earlier request of the call has been sent.
         """
         if self.may_send():
             self._sent = True
             self.phase = Phase.SEND
         elif self._sent:
-            message = "The worker lost its claim while it followed a redirect; it sent nothing more."
+            message = "The worker lost its claim in the middle of the call; it sent nothing more."
             raise Failure(ErrorType.WORKER_LOST, message)
         else:
             raise Withheld

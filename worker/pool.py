@@ -13,7 +13,7 @@ from uuid import UUID
 
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import Ticket
-from targets.request_spec import RequestSpec
+from targets.request_draft import Sendable
 from worker.seats import Seats
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ NOT_SENT = Outcome(ErrorType.NONE, withheld=True)
 class Caller(Protocol):
     """What the pool needs of the executor."""
 
-    def execute(self, request: RequestSpec, *, may_send: Callable[[], bool]) -> Outcome:
+    def execute(self, request: Sendable, *, may_send: Callable[[], bool]) -> Outcome:
         """Make the call; raises nothing."""
 
 
@@ -118,7 +118,7 @@ class Pool:
             self._finish(ticket, self._call(ticket), started)
 
     def _call(self, ticket: Ticket) -> Outcome:
-        assert isinstance(ticket.request, RequestSpec)  # noqa: S101 - submit sent the others elsewhere
+        assert not isinstance(ticket.request, Outcome)  # noqa: S101 - submit sent the others elsewhere
         try:
             return self._executor.execute(ticket.request, may_send=self._may_send)
         except Exception:

@@ -6,6 +6,8 @@ import codecs
 import re
 from collections.abc import Iterable, Mapping
 
+from targets.scrubbing import NO_SECRETS, Scrubber
+
 MAX_BODY_BYTES = 102_400
 MAX_HEADERS = 100
 MAX_HEADER_CHARS = 8192
@@ -48,18 +50,21 @@ def charset_of(headers: Mapping[str, str]) -> str:
     return "utf-8" if name in _NO_CHARSETS else name
 
 
-def stored_text(data: bytes, charset: str, *, truncated: bool) -> tuple[str, bool]:
-    """The body as text of at most 102,400 bytes of UTF-8, and whether anything is missing from it.
+def stored_text(data: bytes, charset: str, *, truncated: bool, scrubber: Scrubber = NO_SECRETS) -> tuple[str, bool]:
+    """The body as text of at most 102,400 bytes of UTF-8, without secrets, and whether anything is missing from it.
 
     What does not decode, and what a database can't store, is U+FFFD. A character cut in half at the end is left out.
     """
     text = _UNSTORABLE.sub("\ufffd", data.decode(charset, "replace"))
     if truncated:
         text = text.removesuffix("\ufffd")
+    text = scrubber.text(text)
     encoded = text.encode()
-    if len(encoded) <= MAX_BODY_BYTES:
-        return text, truncated
-    return encoded[:MAX_BODY_BYTES].decode(errors="ignore"), True
+    if len(encoded) > MAX_BODY_BYTES:
+        text, truncated = encoded[:MAX_BODY_BYTES].decode(errors="ignore"), True
+    if not truncated:
+        return text, False
+    return scrubber.end(text).encode()[:MAX_BODY_BYTES].decode(errors="ignore"), True
 
 
 def marked(text: str, content_encoding: str | None) -> str:

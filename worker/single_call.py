@@ -16,7 +16,7 @@ from runs.tickets import Result
 from schedules.clock import database_now
 from targets.egress_settings import egress_policy
 from targets.models import Target
-from targets.request_spec import RequestSpec
+from targets.request_draft import Sendable
 from worker.executor import Executor
 from worker.models import ProcessKind, WorkerProcess
 
@@ -65,7 +65,7 @@ def _lease(longest: timedelta) -> Iterator[UUID]:
         process.delete()
 
 
-def _execute(request: RequestSpec) -> Outcome:
+def _execute(request: Sendable) -> Outcome:
     # An executor of its own: test calls are rare, and a web process should keep no connections to targets open.
     with closing(Executor(egress_policy(), threads=1)) as executor:
         return executor.execute(request)

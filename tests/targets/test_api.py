@@ -11,8 +11,8 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from runs.models import Run
 from schedules.models import Schedule
+from targets.masking import MASK
 from targets.models import Target
-from targets.secrets import MASK
 from tests.api_client import ApiClient, wrong_places
 from tests.factories import NOW, make_ended_run, make_schedule, make_target
 
@@ -36,6 +36,9 @@ FIELDS = {
     "expected_status",
     "response_must_contain",
     "max_concurrency",
+    "auth",
+    "signing_secret",
+    "previous_signing_secret_until",
 }
 NEW = {"name": "Orders", "url": "https://api.example.com/orders"}
 
@@ -114,7 +117,9 @@ class TestCreate:
             ({"max_concurrency": 0}, "/max_concurrency"),
             ({"max_concurrency": 1.5}, "/max_concurrency"),
             ({"max_concurrency": 10**18}, "/max_concurrency"),
-            ({"auth": {"type": "none"}}, "/auth"),
+            ({"auth": None}, "/auth"),
+            ({"auth": "none"}, "/auth"),
+            ({"signing_secret": "whsec_"}, "/signing_secret"),
             ({"nmae": "x"}, "/nmae"),
         ],
     )

@@ -15,15 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from targets.placeholders import PLACEHOLDERS, RenderContext, TemplateProblem, find_placeholders
 from targets.request_spec import (
     MAX_BODY_BYTES,
-    PLACEHOLDERS,
     VERSION,
-    RenderContext,
     RequestSpec,
     RequestTemplate,
-    TemplateProblem,
-    find_placeholders,
     is_json_template,
     render_request,
 )
@@ -41,6 +38,7 @@ CONTEXT = RenderContext(
     schedule_id=SCHEDULE,
     schedule_name="Sync orders",
     target_name="Orders API",
+    attempted_at=datetime(2026, 3, 10, 12, 0, 7, tzinfo=UTC),
 )
 TEMPLATE = RequestTemplate(
     method="POST",
@@ -129,7 +127,17 @@ def test_it_never_fills_in_what_a_value_brings_along() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{secret.TOKEN}}", "{{}}", "{{ }}", "{{Run_Id}}", "{{run-id}}", "{{run_id.hex}}", "{{7*7}}", "{{run\nid}}"],
+    [
+        "{{secret}}",
+        "{{secrets.TOKEN}}",
+        "{{}}",
+        "{{ }}",
+        "{{Run_Id}}",
+        "{{run-id}}",
+        "{{run_id.hex}}",
+        "{{7*7}}",
+        "{{run\nid}}",
+    ],
 )
 @pytest.mark.parametrize("place", ["url", "headers", "body_template"])
 def test_it_refuses_an_unknown_placeholder_and_lists_the_known_ones(text: str, place: str) -> None:

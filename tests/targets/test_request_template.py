@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from targets.models import Target
-from targets.request_spec import TemplateProblem
+from targets.placeholders import TemplateProblem
 from targets.request_template import request_template
 from targets.secrets import Undecryptable
-from tests.factories import make_target
+from tests.factories import NOW, make_target
 
 
 @pytest.mark.django_db
@@ -27,12 +27,13 @@ def test_it_carries_every_part_of_the_stored_request() -> None:
         "verify_tls": False,
         "expected_status": "404",
         "response_must_contain": "ok",
+        "auth": {"type": "bearer", "token": "t"},
     }
     target = make_target(**fields)
-    assert asdict(request_template(Target.objects.get(pk=target.pk))) == fields
+    assert asdict(request_template(Target.objects.get(pk=target.pk), now=NOW)) == {**fields, "signing_secrets": ()}
 
 
 def test_headers_that_cannot_be_decrypted_are_a_problem_of_the_template_that_names_the_setting() -> None:
     fields: dict[str, Any] = {"url": "http://example.com/", "headers": Undecryptable()}
     with pytest.raises(TemplateProblem, match="FIELD_ENCRYPTION_KEYS"):
-        request_template(Target(**fields))
+        request_template(Target(**fields), now=NOW)

@@ -8,8 +8,9 @@ from django.db import connection, transaction
 from pytest_django import Settings
 
 from targets.errors import InvalidFields
+from targets.masking import MASK, is_secret_header, mask_headers
 from targets.models import Target
-from targets.secrets import MASK, Undecryptable, is_secret_header, keep_masked, mask_headers
+from targets.secrets import Undecryptable, keep_masked
 from tests.factories import make_target
 
 CANARY = "canary-4f1c9e77"

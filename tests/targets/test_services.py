@@ -11,8 +11,8 @@ from pytest_django import Settings
 from runs.models import Run
 from schedules.models import Schedule
 from targets.errors import InvalidFields
+from targets.masking import MASK
 from targets.models import Target
-from targets.secrets import MASK
 from targets.services import create_target, delete_target, update_target
 from tests.factories import NOW, make_ended_run, make_schedule, make_target
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from targets.errors import InvalidFields
-from targets.secrets import MASK
+from targets.masking import MASK
 from targets.validators import check_target_fields
 
 GOOD: dict[str, Any] = {
@@ -138,7 +138,7 @@ def nothing_opened(settings: Settings) -> None:
 
 def errors_of(changes: dict[str, Any]) -> dict[str, str]:
     try:
-        check_target_fields({**GOOD, **changes})
+        check_target_fields({**GOOD, **changes}, {})
     except InvalidFields as refusal:
         return refusal.errors
     return {}
@@ -162,7 +162,7 @@ def test_it_tells_all_problems_at_once() -> None:
 
 def test_it_names_every_field_that_is_missing() -> None:
     with pytest.raises(InvalidFields) as refusal:
-        check_target_fields({})
+        check_target_fields({}, {})
     assert {"name", "url", "method", "headers", "timeout_seconds"} <= set(refusal.value.errors)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import Ticket
-from targets.request_spec import RequestSpec
+from targets.request_draft import Sendable
 from tests.worker.workers import SOON, SUCCESS, Monotonic, ScriptedExecutor, make_ticket
 from worker.pool import Caller, Pool
 from worker.seats import Seats
@@ -98,7 +98,7 @@ def test_an_executor_that_raises_costs_neither_the_seat_nor_the_thread(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BrokenExecutor:
-        def execute(self, request: RequestSpec, *, may_send: Callable[[], bool]) -> Outcome:
+        def execute(self, request: Sendable, *, may_send: Callable[[], bool]) -> Outcome:
             raise ZeroDivisionError
 
     rig = make_pool(BrokenExecutor(), seats=1)

@@ -9,8 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from runs.models import Run
+from targets.masking import MASK
 from targets.models import Target
-from targets.secrets import MASK
 from tests.api_client import ApiClient
 from tests.factories import make_target
 from tests.http_target import RecordingTarget

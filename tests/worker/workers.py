@@ -12,6 +12,7 @@ from django.db import connection
 
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import Ticket
+from targets.request_draft import Sendable
 from targets.request_spec import RequestSpec
 from tests.factories import NOW
 from worker.config import RunMode, WorkerConfig
@@ -40,7 +41,7 @@ class ScriptedExecutor:
 
     def __init__(self, outcome: Outcome = SUCCESS, *, gate_open: bool = True) -> None:
         self.outcome = outcome
-        self.requests: list[RequestSpec] = []
+        self.requests: list[Sendable] = []
         self.begun = threading.Semaphore(0)
         self._gate = threading.Event()
         if gate_open:
@@ -52,7 +53,7 @@ class ScriptedExecutor:
     def close_gate(self) -> None:
         self._gate.clear()
 
-    def execute(self, request: RequestSpec, *, may_send: Callable[[], bool]) -> Outcome:
+    def execute(self, request: Sendable, *, may_send: Callable[[], bool]) -> Outcome:
         self.begun.release()
         self._gate.wait(SOON)
         if not may_send():
