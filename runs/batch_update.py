@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -45,18 +44,15 @@ def update_rows(
     return {key if isinstance(key, UUID) else UUID(key) for (key,) in written}
 
 
-def insert_rows(instances: Sequence[models.Model]) -> None:
-    """Insert new rows of one model as they are, every field of theirs; nothing is read back."""
-    if not instances:
-        return
-    quote, model = connection.ops.quote_name, type(instances[0])
-    columns = model._meta.concrete_fields
+def insert_rows(model: type[models.Model], write: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows with these values of the `write` fields: all that the database neither fills in nor lets be null."""
+    quote = connection.ops.quote_name
+    columns = columns_of(model, write)
     names = ", ".join(quote(str(column.column)) for column in columns)
-    values_of = attrgetter(*(column.attname for column in columns))
     execute_with_rows(
         f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT * FROM {{rows}} AS v",  # noqa: S608 - names of models
         columns,
-        [values_of(instance) for instance in instances],
+        rows,
     )
 
 

@@ -9,13 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from django.db import transaction
 
 from runs.batch_update import insert_rows, write_or_isolate
 from runs.identity import attempt_id
-from runs.lifecycle import RunChange, apply_changes, claimed, ended, is_deleted
+from runs.lifecycle import RunChange, apply_changes, claimed, ended
 from runs.models import Attempt, Run, RunStatus
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import SeatKeeper, Ticket
@@ -27,6 +28,9 @@ from targets.request_template import request_template
 from targets.secret_places import SecretSource
 
 logger = logging.getLogger(__name__)
+
+ATTEMPT_COLUMNS = tuple(field.attname for field in Attempt._meta.concrete_fields)
+_values_of = attrgetter(*ATTEMPT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
         with transaction.atomic():
             ready = Run.with_deleted.lock_ready(now, free, seats.full_targets()).select_related("schedule", "target")
             for run in ready:
-                if is_deleted(run):
+                if run.is_deleted:
                     _cancel_deleted(run, now=now)
                 elif seats.take(run.target_id, run.target.max_concurrency):
                     taken.append(run)
@@ -136,7 +140,7 @@ def _open_attempts(claims: Sequence[Claim], *, now: datetime) -> list[Ticket]:
         changed = apply_changes([claim.change for claim in batch], now=now)
         ours = [claim for claim in batch if claim.change.run.id in changed]
         # 2. The open attempts, in the same transaction.
-        insert_rows([claim.attempt for claim in ours])
+        insert_rows(Attempt, ATTEMPT_COLUMNS, [_values_of(claim.attempt) for claim in ours])
         won.update({claim.ticket.run_id: claim.ticket for claim in ours})
 
     for claim, error in write_or_isolate(claims, write):

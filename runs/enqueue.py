@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 
 from runs.batch_update import insert_rows, update_rows, write_or_isolate
 from runs.identity import scheduled_run_id
 from runs.models import Run, RunStatus, Trigger
+from runs.outcome import ErrorType
 from runs.rollups import EndedRun, count_ended
+from runs.row_fetch import fetch_rows
 from schedules.fire_plan import FirePlan, FirePolicy, plan_fires
 from schedules.models import Schedule, ScheduleStatus
 from schedules.recurrence import jitter_offset
-from schedules.services import timing_of
+from schedules.timing import Timing
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +39,69 @@ ENQUEUE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Enqueued:
+class DueSchedule(NamedTuple):
+    """A locked schedule as enqueue reads it; the names are those of columns."""
+
+    id: UUID
+    target_id: UUID
+    schedule_type: str
+    interval_seconds: int | None
+    cron_expression: str | None
+    run_at: datetime | None
+    timezone: str
+    started_at: datetime
+    expires_at: datetime | None
+    max_runs: int | None
+    jitter_seconds: int
+    catch_up: str
+    misfire_grace_seconds: int
+    overlap_policy: str
+    run_count: int
+    last_run_at: datetime | None
+    next_run_at: datetime | None
+    enqueue_failures: int
+
+    @property
+    def timing(self) -> Timing:
+        """When it fires."""
+        return Timing(
+            schedule_type=self.schedule_type,
+            started_at=self.started_at,
+            expires_at=self.expires_at,
+            interval_seconds=self.interval_seconds,
+            cron_expression=self.cron_expression,
+            run_at=self.run_at,
+            timezone=self.timezone,
+        )
+
+
+class NewRun(NamedTuple):
+    """A Run to insert: every column that must not be null; the names are those of columns."""
+
+    id: UUID
+    schedule_id: UUID
+    target_id: UUID
+    status: str
+    reason: str
+    missed_ticks: int
+    queued: bool
+    scheduled_at: datetime
+    next_attempt_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    trigger: str = Trigger.SCHEDULE.value
+    attempt_count: int = 0
+    final_error_type: str = ErrorType.NONE.value
+    final_error_message: str = ""
+    resolved_note: str = ""
+    token: int = 0
+
+
+class _Enqueued(NamedTuple):
     """What one schedule's plan comes to: its new rows and its own new values."""
 
-    schedule: Schedule
-    runs: list[Run]
+    schedule: DueSchedule
+    runs: list[NewRun]
     next_run_at: datetime | None
 
     def columns(self) -> tuple[object, ...]:
@@ -70,11 +130,12 @@ def enqueue_due(now: datetime, *, poll_seconds: float, limit: int = 100) -> int:
         How many schedules were looked at; fewer than `limit` means that nothing more is due.
     """
     with transaction.atomic():
-        schedules = list(Schedule.with_deleted.lock_due(now, limit))
+        rows = fetch_rows(Schedule.with_deleted.lock_due(now, limit), DueSchedule._fields)
+        schedules = [DueSchedule._make(row) for row in rows]
         if not schedules:
             return 0
         active = Run.with_deleted.active_per_schedule([schedule.id for schedule in schedules])
-        planned: list[tuple[Schedule, FirePlan]] = []
+        planned: list[tuple[DueSchedule, FirePlan]] = []
         for schedule in schedules:
             try:
                 plan = _plan(schedule, active.get(schedule.id, 0), now=now, poll_seconds=poll_seconds)
@@ -88,7 +149,7 @@ def enqueue_due(now: datetime, *, poll_seconds: float, limit: int = 100) -> int:
         return len(schedules)
 
 
-def _plan(schedule: Schedule, active_runs: int, *, now: datetime, poll_seconds: float) -> FirePlan:
+def _plan(schedule: DueSchedule, active_runs: int, *, now: datetime, poll_seconds: float) -> FirePlan:
     if schedule.next_run_at is None:
         raise ValueError("an active schedule without next_run_at")
     policy = FirePolicy(
@@ -100,10 +161,10 @@ def _plan(schedule: Schedule, active_runs: int, *, now: datetime, poll_seconds: 
         jitter=jitter_offset(schedule.id, schedule.jitter_seconds),
         poll_seconds=poll_seconds,
     )
-    return plan_fires(timing_of(schedule), policy, schedule.next_run_at, now)
+    return plan_fires(schedule.timing, policy, schedule.next_run_at, now)
 
 
-def _without_existing(planned: Sequence[tuple[Schedule, FirePlan]], *, now: datetime) -> list[_Enqueued]:
+def _without_existing(planned: Sequence[tuple[DueSchedule, FirePlan]], *, now: datetime) -> list[_Enqueued]:
     """Leave out nominal times that have a Run already: an edit may lead a schedule over its own past."""
     rows = {schedule.id: _new_runs(schedule, plan, now=now) for schedule, plan in planned}
     wanted = [run.id for runs in rows.values() for run in runs]
@@ -114,14 +175,13 @@ def _without_existing(planned: Sequence[tuple[Schedule, FirePlan]], *, now: date
     ]
 
 
-def _new_runs(schedule: Schedule, plan: FirePlan, *, now: datetime) -> list[Run]:
+def _new_runs(schedule: DueSchedule, plan: FirePlan, *, now: datetime) -> list[NewRun]:
     offset = jitter_offset(schedule.id, schedule.jitter_seconds)
     return [
-        Run(
+        NewRun(
             id=scheduled_run_id(schedule.id, planned.scheduled_at),
             schedule_id=schedule.id,
             target_id=schedule.target_id,
-            trigger=Trigger.SCHEDULE,
             status=planned.status,
             reason=planned.reason,
             missed_ticks=planned.missed_ticks,
@@ -136,7 +196,7 @@ def _new_runs(schedule: Schedule, plan: FirePlan, *, now: datetime) -> list[Run]
 
 
 def _write(items: Sequence[_Enqueued], *, now: datetime) -> None:
-    insert_rows([run for item in items for run in item.runs])
+    insert_rows(Run, NewRun._fields, [run for item in items for run in item.runs])
     rows = [(item.schedule.id, *item.columns()) for item in items]
     update_rows(Schedule, match=("id",), write=ENQUEUE_COLUMNS, rows=rows)
     skipped = [
@@ -149,7 +209,7 @@ def _write(items: Sequence[_Enqueued], *, now: datetime) -> None:
         count_ended(skipped, (), now=now)
 
 
-def _hold(schedule: Schedule, error: Exception, *, now: datetime) -> None:
+def _hold(schedule: DueSchedule, error: Exception, *, now: datetime) -> None:
     """Push a schedule back that can't be computed or written, and say so on its row; its ticks are not lost."""
     failures = min(schedule.enqueue_failures + 1, 100)
     wait = min(FIRST_HOLD * 2 ** min(failures - 1, 10), LONGEST_HOLD)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from runs.batch_update import update_rows
+from runs.locked_run import LivingRun
 from runs.models import FINAL_STATUSES, Run, RunStatus
 from runs.outcome import ErrorType
 from runs.rollups import EndedRun, count_ended
@@ -23,6 +25,7 @@ ARROWS: dict[RunStatus, frozenset[RunStatus]] = {
     ),
     RunStatus.RETRYING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED}),
 }
+# Of a RunChange too.
 WRITTEN = (
     "status",
     "token",
@@ -36,13 +39,14 @@ WRITTEN = (
     "final_error_message",
     "reason",
 )
+_written = attrgetter(*WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
 class RunChange:
     """One step in a Run's life: `run` as it was locked, the rest as it shall be."""
 
-    run: Run
+    run: LivingRun
     status: RunStatus
     token: int
     attempt_count: int
@@ -62,36 +66,34 @@ class RunChange:
         return self.status in FINAL_STATUSES
 
 
-def _unchanged(run: Run) -> RunChange:
+def claimed(run: LivingRun, *, worker_id: UUID, now: datetime) -> RunChange:
+    """A worker takes the Run: the token rises and the attempt is counted before anything is sent."""
     return RunChange(
         run=run,
-        status=RunStatus(run.status),
-        token=run.token,
-        attempt_count=run.attempt_count,
-        started_at=run.started_at,
-        reason=run.reason,
-    )
-
-
-def claimed(run: Run, *, worker_id: UUID, now: datetime) -> RunChange:
-    """A worker takes the Run: the token rises and the attempt is counted before anything is sent."""
-    return replace(
-        _unchanged(run),
         status=RunStatus.RUNNING,
         token=run.token + 1,
         worker_id=worker_id,
         attempt_count=run.attempt_count + 1,
         started_at=run.started_at or now,
+        reason=run.reason,
     )
 
 
-def retrying(run: Run, *, at: datetime) -> RunChange:
+def retrying(run: LivingRun, *, at: datetime) -> RunChange:
     """The attempt failed and another one follows at `at`."""
-    return replace(_unchanged(run), status=RunStatus.RETRYING, next_attempt_at=at)
+    return RunChange(
+        run=run,
+        status=RunStatus.RETRYING,
+        token=run.token,
+        attempt_count=run.attempt_count,
+        started_at=run.started_at,
+        next_attempt_at=at,
+        reason=run.reason,
+    )
 
 
 def ended(
-    run: Run,
+    run: LivingRun,
     status: RunStatus,
     *,
     at: datetime,
@@ -102,9 +104,12 @@ def ended(
     latency_ms: float | None = None,
 ) -> RunChange:
     """The Run reaches a final status at `at`."""
-    return replace(
-        _unchanged(run),
+    return RunChange(
+        run=run,
         status=status,
+        token=run.token,
+        attempt_count=run.attempt_count,
+        started_at=run.started_at,
         completed_at=at,
         final_status_code=status_code,
         final_error_type=error_type.value,
@@ -114,27 +119,23 @@ def ended(
     )
 
 
-def handed_back(run: Run, *, due_at: datetime) -> RunChange:
+def handed_back(run: LivingRun, *, due_at: datetime) -> RunChange:
     """The claim is undone: nothing was sent, the attempt doesn't count, the token rises all the same."""
     first = run.attempt_count <= 1
-    return replace(
-        _unchanged(run),
+    return RunChange(
+        run=run,
         status=RunStatus.PENDING if first else RunStatus.RETRYING,
         token=run.token + 1,
         attempt_count=run.attempt_count - 1,
         started_at=None if first else run.started_at,
         next_attempt_at=due_at,
+        reason=run.reason,
     )
 
 
 def fenced_off(change: RunChange) -> RunChange:
     """The same step with a raised token, so that the former holder's result comes too late."""
     return replace(change, token=change.run.token + 1)
-
-
-def is_deleted(run: Run) -> bool:
-    """Whether the Run belongs to a tombstone: it ends unseen and uncounted."""
-    return run.target.deleted_at is not None or (run.schedule is not None and run.schedule.deleted_at is not None)
 
 
 def apply_changes(changes: Sequence[RunChange], *, now: datetime, lateness_seconds: Sequence[float] = ()) -> set[UUID]:
@@ -152,14 +153,14 @@ def apply_changes(changes: Sequence[RunChange], *, now: datetime, lateness_secon
         if change.status not in ARROWS.get(RunStatus(change.run.status), frozenset()):
             raise ValueError(f"A Run can't go from {change.run.status} to {change.status}.")
     rows = [
-        (change.run.id, change.run.token, *(getattr(change, name) for name in WRITTEN))
+        (change.run.id, change.run.token, *_written(change))
         for change in sorted(changes, key=lambda change: change.run.id)
     ]
     written = update_rows(Run, match=("id", "token"), write=WRITTEN, rows=rows)
     counted = [
         _ended_run(change)
         for change in changes
-        if change.is_final and change.run.id in written and not is_deleted(change.run)
+        if change.is_final and change.run.id in written and not change.run.is_deleted
     ]
     if counted or lateness_seconds:
         count_ended(counted, lateness_seconds, now=now)

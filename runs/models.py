@@ -131,6 +131,21 @@ class Run(models.Model):
         """The value of the Idempotency-Key header on every attempt of this Run."""
         return str(self.id)
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the Run belongs to a tombstone: it ends unseen and uncounted."""
+        return self.target.deleted_at is not None or (
+            self.schedule is not None and self.schedule.deleted_at is not None
+        )
+
+    @property
+    def retry_terms(self) -> tuple[int, float, float] | None:
+        """Retries, first and longest delay of the schedule as it is now; None without a schedule."""
+        schedule = self.schedule
+        if schedule is None:
+            return None
+        return schedule.max_retries, schedule.retry_delay_seconds, schedule.max_retry_delay_seconds
+
 
 class Attempt(models.Model):
     """One HTTP try. Open (`completed_at` is null) from the claim to the record: the open row is the claim ticket."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime
 
 from django.db import transaction
 
 from runs.batch_update import update_rows, write_or_isolate
-from runs.lifecycle import RunChange, apply_changes, ended, is_deleted, retrying
+from runs.lifecycle import RunChange, apply_changes, ended, retrying
+from runs.locked_run import LivingRun, LockedRun, locked_runs
 from runs.models import Attempt, Run, RunStatus, Trigger
-from runs.outcome import ErrorType
+from runs.outcome import ErrorType, Timings
 from runs.retry import NO_RETRIES, RetryAt, RetryPolicy, decide
 from runs.tickets import Result, Ticket
 
@@ -32,6 +33,7 @@ RESPONSE_COLUMNS = (
 )
 CLOSED_COLUMNS = ("completed_at", "error_type", "error_message", *RESPONSE_COLUMNS)
 LATE_COLUMNS = ("fenced", *RESPONSE_COLUMNS)
+_TIMINGS = tuple(field.name for field in fields(Timings))
 
 
 def record_results(results: Sequence[Result], *, now: datetime) -> int:
@@ -62,8 +64,8 @@ def record_results(results: Sequence[Result], *, now: datetime) -> int:
 
 def _write(results: Sequence[Result], *, now: datetime) -> int:
     tickets = [result.ticket for result in results]
-    locked = Run.with_deleted.lock_running([ticket.run_id for ticket in tickets]).with_owners()
-    runs = {run.id: run for run in locked}
+    locked = Run.with_deleted.lock_running([ticket.run_id for ticket in tickets])
+    runs = {run.id: run for run in locked_runs(locked)}
     ours = [result for result in results if holds(runs.get(result.ticket.run_id), result.ticket)]
     held = {result.ticket.attempt_id for result in ours}
     late = [result for result in results if result.ticket.attempt_id not in held]
@@ -87,20 +89,18 @@ def _write(results: Sequence[Result], *, now: datetime) -> int:
     return len(changes)
 
 
-def holds(run: Run | None, ticket: Ticket) -> bool:
+def holds(run: LivingRun | None, ticket: Ticket) -> bool:
     """Whether the ticket is still the one that the Run was claimed with."""
     return run is not None and run.status == RunStatus.RUNNING and run.token == ticket.token
 
 
-def retry_policy(run: Run) -> RetryPolicy:
+def retry_policy(run: LivingRun) -> RetryPolicy:
     """The policy of the Run's schedule as it is now; a call without a schedule is made once."""
-    schedule = run.schedule
-    if schedule is None or is_deleted(run):
-        return NO_RETRIES
-    return RetryPolicy(schedule.max_retries, schedule.retry_delay_seconds, schedule.max_retry_delay_seconds)
+    terms = run.retry_terms
+    return NO_RETRIES if terms is None or run.is_deleted else RetryPolicy(*terms)
 
 
-def next_step(run: Run, result: Result) -> RunChange:
+def next_step(run: LivingRun, result: Result) -> RunChange:
     """What the attempt's outcome makes of its Run."""
     outcome = result.outcome
     if outcome.error_type is ErrorType.NONE:
@@ -123,7 +123,7 @@ def next_step(run: Run, result: Result) -> RunChange:
 
 
 def failed_step(
-    run: Run,
+    run: LivingRun,
     *,
     error_type: ErrorType,
     message: str,
@@ -165,7 +165,7 @@ def _response(result: Result) -> tuple[object, ...]:
         outcome.response_body,
         outcome.response_truncated,
         outcome.response_size_bytes,
-        asdict(outcome.timings),
+        {name: getattr(outcome.timings, name) for name in _TIMINGS},
         outcome.remote_ip,
     )
 
@@ -175,8 +175,8 @@ def _closed(result: Result) -> tuple[object, ...]:
     return (result.completed_at, outcome.error_type.value, outcome.error_message[:1000], *_response(result))
 
 
-def _is_first_of_schedule(run: Run, ticket: Ticket) -> bool:
-    return run.trigger == Trigger.SCHEDULE and ticket.attempt_number == 1 and not is_deleted(run)
+def _is_first_of_schedule(run: LockedRun, ticket: Ticket) -> bool:
+    return run.trigger == Trigger.SCHEDULE and ticket.attempt_number == 1 and not run.is_deleted
 
 
 def _lateness(result: Result) -> float:

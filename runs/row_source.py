@@ -75,7 +75,7 @@ def execute_with_rows(
     if not rows:
         return []
     kinds = [_kind_of(column) for column in columns]
-    with _binary_cursor() if connection.vendor == "postgresql" else connection.cursor() as cursor:
+    with binary_cursor() if connection.vendor == "postgresql" else connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(statement.format(rows=_arrays_sql(kinds)), _arrays(kinds, rows))
             return cursor.fetchall() if cursor.description else []
@@ -98,7 +98,7 @@ def _kind_of(column: Column) -> _Kind:
     return kind
 
 
-def _binary_cursor() -> CursorWrapper:
+def binary_cursor() -> CursorWrapper:
     """A cursor that binds parameters on the server; Django's own puts them into the text of the statement."""
     connection.ensure_connection()
     cursor = psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection))

@@ -169,5 +169,7 @@ def jitter_offset(schedule_id: UUID, jitter_seconds: int) -> timedelta:
 
     A hash of the id, so that it is the same on all workers and for all times, and schedules spread evenly.
     """
+    if not jitter_seconds:
+        return timedelta(0)
     digest = hashlib.sha256(b"jitter" + schedule_id.bytes).digest()
     return timedelta(milliseconds=int.from_bytes(digest[:8]) % (jitter_seconds * 1000 + 1))

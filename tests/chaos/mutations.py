@@ -79,7 +79,8 @@ def advance_before_the_runs() -> None:
         waiting.clear()
         looked_at = enqueue_due(*args, **kwargs)
         for created in waiting:
-            import_module("runs.models").Run.with_deleted.bulk_create(created)
+            model = import_module("runs.models").Run
+            model.with_deleted.bulk_create([model(**run._asdict()) for run in created])
         return looked_at
 
     put("runs.enqueue:_write", only_advanced)

@@ -127,13 +127,14 @@ def test_inserted_rows_are_what_the_instances_said() -> None:
     expected = [list(Run.objects.order_by("id").values()), list(Attempt.objects.order_by("id").values())]
     Attempt.objects.all().delete()
     Run.objects.all().delete()
-    insert_rows(runs)
-    insert_rows(attempts)
+    for model, instances in ((Run, runs), (Attempt, attempts)):
+        names = [field.attname for field in model._meta.concrete_fields]
+        insert_rows(model, names, [[getattr(instance, name) for name in names] for instance in instances])
     assert [list(Run.objects.order_by("id").values()), list(Attempt.objects.order_by("id").values())] == expected
 
 
 def test_nothing_is_inserted_where_there_is_nothing() -> None:
-    insert_rows([])
+    insert_rows(Run, ["id"], [])
     assert not Run.objects.exists()
 
 

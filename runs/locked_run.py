@@ -1,0 +1,105 @@
+"""A locked Run as the ticks read it: the columns that they need, its schedule's and target's among them, in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from runs.querysets import RunQuerySet
+from runs.row_fetch import fetch_rows
+
+
+class LivingRun(Protocol):
+    """What a step in a Run's life must know of it: an instance of `Run` does, and so does a `LockedRun`."""
+
+    @property
+    def id(self) -> UUID:
+        """The Run."""
+
+    @property
+    def schedule_id(self) -> UUID | None:
+        """None for a test call and its replay."""
+
+    @property
+    def status(self) -> str:
+        """A value of `RunStatus`."""
+
+    @property
+    def token(self) -> int:
+        """The fence as it was read."""
+
+    @property
+    def attempt_count(self) -> int:
+        """Attempts begun, an open one included."""
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the first attempt began."""
+
+    @property
+    def reason(self) -> str:
+        """Why it was skipped or cancelled."""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the Run belongs to a tombstone: it ends unseen and uncounted."""
+
+    @property
+    def retry_terms(self) -> tuple[int, float, float] | None:
+        """Retries, first and longest delay of the schedule as it is now; None without a schedule."""
+
+
+class LockedRun(NamedTuple):
+    """One row; the names are those of `RUN_COLUMNS` in the same order."""
+
+    id: UUID
+    schedule_id: UUID | None
+    target_id: UUID
+    trigger: str
+    status: str
+    token: int
+    attempt_count: int
+    started_at: datetime | None
+    reason: str
+    schedule_deleted_at: datetime | None
+    target_deleted_at: datetime | None
+    max_retries: int | None
+    retry_delay_seconds: float | None
+    max_retry_delay_seconds: float | None
+
+    @property
+    def is_deleted(self) -> bool:
+        """See `LivingRun`."""
+        return self.target_deleted_at is not None or self.schedule_deleted_at is not None
+
+    @property
+    def retry_terms(self) -> tuple[int, float, float] | None:
+        """See `LivingRun`."""
+        if self.max_retries is None or self.retry_delay_seconds is None or self.max_retry_delay_seconds is None:
+            return None
+        return self.max_retries, self.retry_delay_seconds, self.max_retry_delay_seconds
+
+
+RUN_COLUMNS = (
+    "id",
+    "schedule_id",
+    "target_id",
+    "trigger",
+    "status",
+    "token",
+    "attempt_count",
+    "started_at",
+    "reason",
+    "schedule__deleted_at",
+    "target__deleted_at",
+    "schedule__max_retries",
+    "schedule__retry_delay_seconds",
+    "schedule__max_retry_delay_seconds",
+)
+
+
+def locked_runs(queryset: RunQuerySet) -> Sequence[LockedRun]:
+    """The rows that one of the queryset's locking verbs selects."""
+    return [LockedRun._make(row) for row in fetch_rows(queryset, RUN_COLUMNS)]
