@@ -20,8 +20,21 @@ from bench.stage import CHECKOUT, Stage
 QUESTIONS = {
     "S1": "s01_one_process",
     "S2": "s02_two_processes",
+    "S3": "s03_slow_target",
+    "S4": "s04_same_second",
+    "S5": "s05_long_past",
     "S6": "s06_database_share",
+    "S7": "s07_steady_rate",
+    "S8": "s08_cold_https",
     "S9": "s09_large_bodies",
+    "S10": "s10_next_fire",
+    "P1": "p01_celery",
+    "P2": "p02_apscheduler",
+    "P3": "p03_procrastinate",
+    "P4": "p04_sqlite",
+    "A1": "a01_pages",
+    "A2": "a02_worker_memory",
+    "S11": "s11_account",
 }
 QUICK = ("S1", "S2", "S4", "S5", "S11")
 

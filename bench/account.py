@@ -28,18 +28,20 @@ class Account:
         return self.due == self.rows == self.attempts == self.calls and self.twice == 0
 
 
-def take_account(database: Database, nominal: float, *, due: int, calls: Sequence[tuple[str, float]]) -> Account:
-    """Compare the database with the target's log for everything that was due at `nominal`.
+def take_account(
+    database: Database, nominal: float, *, due: int, calls: Sequence[tuple[str, float]], until: float | None = None
+) -> Account:
+    """Compare the database with the target's log for everything that was due at `nominal`, or from then until `until`.
 
     Raises:
         AssertionError: it is not exact.
     """
-    moment = database.moment(nominal)
-    runs = database.rows("SELECT id FROM runs_run WHERE scheduled_at = {} AND status = 'success'", moment)
+    window = (database.moment(nominal), database.moment(until or nominal))
+    runs = database.rows("SELECT id FROM runs_run WHERE scheduled_at BETWEEN {} AND {} AND status = 'success'", *window)
     attempts = database.rows(
-        "SELECT a.run_id FROM runs_attempt a JOIN runs_run r ON r.id = a.run_id WHERE r.scheduled_at = {}"
+        "SELECT a.run_id FROM runs_attempt a JOIN runs_run r ON r.id = a.run_id WHERE r.scheduled_at BETWEEN {} AND {}"
         " AND a.completed_at IS NOT NULL AND a.status_code = 200 AND NOT a.fenced",
-        moment,
+        *window,
     )
     return settle(due=due, runs=[row[0] for row in runs], attempts=[row[0] for row in attempts], calls=calls)
 

@@ -60,7 +60,8 @@ class PostgresDatabase:
     def finished_at(self, nominal: float) -> float | None:
         """See `Database`; the server keeps the time of each commit for this."""
         sql = "SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin))) FROM runs_run WHERE scheduled_at = {}"
-        return float(self.rows(sql, self.moment(nominal))[0][0])
+        found = self.rows(sql, self.moment(nominal))[0][0]
+        return None if found is None else float(found)
 
     def started_at(self, nominal: float) -> list[float]:
         """See `Database`."""

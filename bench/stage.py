@@ -103,14 +103,21 @@ class Stage:
         return self._targets[options]
 
     def postgres(self, name: str, urls: Sequence[str] = (), **seed: float) -> PostgresDatabase:
-        """A database on the private server, filled by bench.seed; the same one for the same arguments."""
+        """A database on the private server, filled by bench.seed; the same one for the same arguments.
+
+        `history`: so many idle schedules as well, and `past` (as many, unless given) ended Runs (bench.history).
+        """
         key = (name, *urls, *sorted(seed.items()))
         found = self._databases.get(key)
         if found is None:
             with psycopg.connect(self.server.url(), autocommit=True) as connection:
                 connection.execute(f'CREATE DATABASE "{name}"')
             url = self.server.url(name)
+            history = int(seed.pop("history", 0))
+            past = int(seed.pop("past", history))
             self.seed(url, urls, **seed)
+            if history:
+                self.run("bench.history", f"--idle={history}", f"--past={past}", DATABASE_URL=url)
             found = self._databases[key] = PostgresDatabase(url, self.server.directory)
             found.rows("VACUUM (ANALYZE)")
             found.rows("CHECKPOINT")
