@@ -1,8 +1,8 @@
-"""API keys in the admin: made, listed, revoked. A key is shown once, its hash never."""
+"""API keys in the admin: made, listed, changed, revoked. A key is shown once, its hash never."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -12,78 +12,129 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
-from access.keys import DEFAULT_SCOPES, create_key, revoke_keys
+from access.keys import CHANGEABLE, DEFAULT_SCOPES, create_key, revoke_key, update_key
 from access.models import ApiKey, Scope
+from access.principals import scopes_of_user
+from scheduler_project.admin_actions import ObjectActions, act_on_each
+from scheduler_project.admin_cells import NOTHING
+from scheduler_project.admin_fields import LinesField
+from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
+from scheduler_project.admin_users import register_people
 
 
-class NewKeyForm(forms.ModelForm[ApiKey]):
-    """Name, scopes and end of a new key."""
+class KeyForm(ServiceForm[ApiKey]):
+    """Name, networks and end of a key."""
 
-    scopes = forms.MultipleChoiceField(
-        choices=Scope.choices,
-        initial=DEFAULT_SCOPES,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="Read lists, write targets and schedules, run calls; admin includes all.",
+    needed: Sequence[str] = ("name",)
+    cidrs = LinesField(
+        required=False,
+        label="Only from",
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 40, "class": "code"}),
+        help_text="Networks or addresses, one per line, such as 10.0.0.0/8. Empty: from anywhere.",
     )
 
     class Meta:
         model = ApiKey
-        fields = ("name", "scopes", "expires_at")
+        fields: tuple[str, ...] = CHANGEABLE
 
-    def clean_name(self) -> str:
-        """Names are printed in lists and logs."""
-        name = str(self.cleaned_data["name"])
-        if not name.isprintable():
-            raise forms.ValidationError("Use printable characters only.")
-        return name
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["cidrs"].required = False
 
-    def clean_expires_at(self) -> datetime | None:
-        """A key that has ended already helps nobody."""
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        if expires_at is not None and expires_at <= timezone.now():
-            raise forms.ValidationError("Choose a moment in the future.")
-        return expires_at
+    def values(self) -> dict[str, Any]:
+        """No line at all is an empty list of networks."""
+        values = super().values()
+        return {**values, "cidrs": values["cidrs"] or []} if "cidrs" in values else values
+
+    def write(self, values: Mapping[str, Any]) -> ApiKey:
+        """Change the key."""
+        return update_key(key_id=self.instance.pk, changes=values, now=timezone.now())
+
+
+class NewKeyForm(KeyForm):
+    """The same for a new key, with its scopes."""
+
+    needed = ("name", "scopes")
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        initial=DEFAULT_SCOPES,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Read lists, write targets and schedules, run calls; admin includes all. At most what you may do.",
+    )
+    # Set by the page: what its user may do, and so may give away.
+    granted_by: frozenset[str] = frozenset()
+    # The text of the key that `write` made last.
+    key_text = ""
+
+    class Meta(KeyForm.Meta):
+        fields = ("name", "scopes", "cidrs", "expires_at")
+
+    def write(self, values: Mapping[str, Any]) -> ApiKey:
+        """Make the key."""
+        given = {"scopes": [], "expires_at": None, **values}
+        key, self.key_text = create_key(**given, granted_by=self.granted_by, now=timezone.now())
+        return key
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
-    """Keys are never edited and never deleted: revoking keeps the trace of who had access."""
+class ApiKeyAdmin(ObjectActions[ApiKey], ServiceAdmin[ApiKey]):
+    """Keys are never deleted: revoking keeps the trace of who had access."""
 
     list_display = ("name", "prefix", "scope_names", "state", "created_at", "expires_at", "last_used_at")
     search_fields = ("name", "prefix")
+    search_help_text = "A part of the name or of the shown beginning"
     actions = ("revoke",)
-    form = NewKeyForm
-    shown = ("name", "prefix", "scope_names", "state", "created_at", "expires_at", "revoked_at", "last_used_at")
+    object_actions = {"revoke": "Revoke"}
+    facts = ("prefix", "scope_names", "state", "created_at", "revoked_at", "last_used_at")
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        """The form for a new key, the facts of an old one."""
-        return self.shown if obj else NewKeyForm.Meta.fields
+    def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """A new key is made with at most the scopes of its maker."""
+        if obj is not None:
+            return super().get_form(request, obj, change, **{"form": KeyForm, **kwargs})
+        form: Any = super().get_form(request, obj, change, **{"form": NewKeyForm, **kwargs})
+        form.granted_by = scopes_of_user(request.user)  # type: ignore[arg-type]
+        return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        """What can be written, and the facts of a key that exists."""
+        if obj is None:
+            return ((None, {"fields": NewKeyForm.Meta.fields}),)
+        may_write = self.has_change_permission(request, obj)
+        written = CHANGEABLE if may_write else ("name", "networks", "expires_at")
+        return ((None, {"fields": written}), ("Now", {"fields": self.facts}))
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        """Everything, once the key exists."""
-        return self.shown if obj else ()
+        """The facts; and networks in one line for those who only look."""
+        return (*self.facts, "networks") if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """A revoked key stays as it is."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.revoked_at is None)
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         """Revoke instead."""
         return False
 
+    def offered(self, row: ApiKey) -> Collection[str]:
+        """Once is enough."""
+        return () if row.revoked_at else ("revoke",)
+
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Make the key through the service, and show it this once."""
-        if change:
-            return
-        values = form.cleaned_data
-        key, text = create_key(
-            name=values["name"], scopes=values["scopes"], expires_at=values["expires_at"], now=timezone.now()
-        )
-        # The admin goes on with `obj` for its log entry and its success message.
-        obj.__dict__.update(key.__dict__)
-        note = format_html("The key is <code>{}</code>. Copy it now: it is not shown again.", text)
-        messages.warning(request, note)
+        """Write through the service, and show a new key this once."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            note = format_html("The key is <code>{}</code>. Copy it now: it is not shown again.", form.key_text)
+            messages.warning(request, note)
 
     @admin.display(description="Scopes")
     def scope_names(self, key: ApiKey) -> str:
         """The scopes in one line."""
         return ", ".join(key.scopes)
+
+    @admin.display(description="Only from")
+    def networks(self, key: ApiKey) -> str:
+        """The networks in one line."""
+        return ", ".join(key.cidrs) or NOTHING
 
     @admin.display(description="State")
     def state(self, key: ApiKey) -> str:
@@ -92,8 +143,10 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
             return "revoked"
         return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else "active"
 
-    @admin.action(description="Revoke selected keys", permissions=["change"])
+    @admin.action(description="Revoke", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Make them useless at once."""
-        count = revoke_keys(key_ids=queryset.values_list("pk", flat=True), now=timezone.now())
-        self.message_user(request, f"{count} key{'' if count == 1 else 's'} revoked.", messages.SUCCESS)
+        act_on_each(request, queryset, revoke_key, key="key_id", done="Keys revoked: {}.")
+
+
+register_people()

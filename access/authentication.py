@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from access.keys import KeyRefused, find_key, note_use
+from access.client_address import client_address
+from access.keys import KeyElsewhere, KeyRefused, find_key, note_use
 from access.models import ApiKey
 from access.principals import KeyPrincipal
 from access.throttles import count_stranger
@@ -21,6 +22,7 @@ class BearerKeyAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: a key was sent and is unknown, revoked or expired.
+            PermissionDenied: the key can't be used from this address.
             Throttled: this address failed too often.
         """
         parts = get_authorization_header(request).split()
@@ -28,9 +30,13 @@ class BearerKeyAuthentication(BaseAuthentication):
             return None
         now = timezone.now()
         try:
-            key = find_key(text=b" ".join(parts[1:]).decode("latin-1"), now=now)
+            key = find_key(
+                text=b" ".join(parts[1:]).decode("latin-1"), now=now, address=client_address(request._request)
+            )
         except KeyRefused as refusal:
             count_stranger(request)
+            if isinstance(refusal, KeyElsewhere):
+                raise PermissionDenied(str(refusal)) from refusal
             raise AuthenticationFailed(str(refusal)) from refusal
         note_use(key_id=key.pk, now=now)
         return KeyPrincipal(key), key

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Any
 from rest_framework.request import Request
 
 from access.models import ApiKey, Scope
+from access.roles import MANAGES_ACCESS, READS, RUNS, WRITES
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
 EVERYTHING = frozenset(Scope.values)
+# The permissions that make a scope.
+NEEDED: dict[str, frozenset[str]] = {
+    Scope.READ.value: READS,
+    Scope.WRITE.value: READS | WRITES,
+    Scope.RUN.value: READS | RUNS,
+    Scope.ADMIN.value: READS | WRITES | RUNS | MANAGES_ACCESS,
+}
 
 
 class KeyPrincipal:
@@ -56,14 +64,14 @@ def scopes_of_key(key: ApiKey) -> frozenset[str]:
 
 
 def scopes_of_user(user: AbstractUser) -> frozenset[str]:
-    """Superusers may do everything; staff read, and write or run with the matching admin permission."""
-    if not user.is_active or not user.is_staff:
-        return EVERYTHING if user.is_active and user.is_superuser else frozenset()
+    """What active staff have follows from their permissions in the admin; superusers may do everything.
+
+    `admin` gives all that a key with this scope could do, so it takes the permissions of all scopes.
+    """
+    if not user.is_active:
+        return frozenset()
     if user.is_superuser:
         return EVERYTHING
-    granted = {Scope.READ.value}
-    if user.has_perm("schedules.change_schedule"):
-        granted.add(Scope.WRITE.value)
-    if user.has_perm("runs.add_run"):
-        granted.add(Scope.RUN.value)
-    return frozenset(granted)
+    if not user.is_staff:
+        return frozenset()
+    return frozenset(scope for scope, needed in NEEDED.items() if user.has_perms(needed))

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
+from access.keys import AlreadyRevoked
 from runs.errors import WrongState as RunInWrongState
 from scheduler_project.admin_cells import row_address
 from schedules.clock import database_now
@@ -93,7 +94,7 @@ def act_on_each(
     for row in rows:
         try:
             work(**{key: row.pk}, now=database_now())
-        except (RunInWrongState, ScheduleInWrongState) as problem:
+        except (AlreadyRevoked, RunInWrongState, ScheduleInWrongState) as problem:
             refusals.append(f"{row}: {problem}")
         except ObjectDoesNotExist:
             refusals.append(f"{row}: It was deleted meanwhile.")

@@ -60,3 +60,20 @@ class HeadersField(forms.CharField):
             return self.to_python(data) != self.to_python(self.prepare_value(initial))
         except forms.ValidationError:
             return True
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one per line; blank lines don't count."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """The texts as lines; what a user typed as it is."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        """The texts."""
+        lines = _unix_lines(super().to_python(value) or "").split("\n")
+        return [line.strip() for line in lines if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether other texts are meant."""
+        return self.to_python(data) != (initial or [])

@@ -12,7 +12,9 @@ from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from access.keys import InvalidKeyRequest
 from scheduler_project.admin_lists import BoundedList
+from scheduler_project.admin_versions import VERSION, VersionedForm
 from schedules.errors import WrongState
 from targets.errors import InvalidFields
 
@@ -20,7 +22,7 @@ Row = TypeVar("Row", bound=models.Model)
 MOST_NAMES_SHOWN = 50
 
 
-class ServiceForm(forms.ModelForm[Row]):
+class ServiceForm(VersionedForm[Row]):
     """A form whose rules are those of a service: it is tried, and rolled back, when the form is checked."""
 
     # What must be filled in for a new row; an existing one needs all that the database needs.
@@ -30,6 +32,8 @@ class ServiceForm(forms.ModelForm[Row]):
         super().__init__(*args, **kwargs)
         nullable = {field.name for field in self._meta.model._meta.fields if field.null}
         for name, field in self.fields.items():
+            if name == VERSION:
+                continue
             may_be_empty = self.is_new or name in nullable or isinstance(field, forms.BooleanField)
             field.required = name in self.needed or not may_be_empty
 
@@ -49,13 +53,14 @@ class ServiceForm(forms.ModelForm[Row]):
 
     def clean(self) -> dict[str, Any]:
         """Let the service judge, inside a transaction that is always undone."""
+        super().clean()
         if self.errors:
             return self.cleaned_data
         try:
             with transaction.atomic():
                 self.write(self.values())
                 transaction.set_rollback(True)
-        except InvalidFields as problem:
+        except (InvalidFields, InvalidKeyRequest) as problem:
             for name, sentence in problem.errors.items():
                 shown = name if name in self.fields else name.removesuffix("_id")
                 self.add_error(shown if shown in self.fields else None, sentence)

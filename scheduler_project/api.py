@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
+from access.views import ApiKeyViewSet
 from runs.views import RunViewSet
 from scheduler_project.docs import openapi_document
 from scheduler_project.health import HealthView
@@ -16,6 +17,7 @@ router = SimpleRouter(trailing_slash=False)
 router.register("targets", TargetViewSet, basename="target")
 router.register("schedules", ScheduleViewSet, basename="schedule")
 router.register("runs", RunViewSet, basename="run")
+router.register("api-keys", ApiKeyViewSet, basename="api-key")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", openapi_document, name="openapi"),

@@ -18,6 +18,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotAcceptable, 
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from access.keys import AlreadyRevoked, InvalidKeyRequest
 from runs.errors import WrongState as RunWrongState
 from scheduler_project.problems import (
     DATABASE_RETRY_SECONDS,
@@ -122,8 +123,8 @@ Translation = tuple[tuple[type[Exception], ...], Callable[[Exception], Problem]]
 # In this order: RequestDataTooBig is a SuspiciousOperation.
 _TRANSLATIONS: tuple[Translation, ...] = (
     (DATABASE_AWAY, lambda exc: DatabaseAway()),
-    ((InvalidFields,), lambda exc: bad_fields(getattr(exc, "errors", {}))),
-    ((ScheduleWrongState, RunWrongState), lambda exc: Conflict(str(exc))),
+    ((InvalidFields, InvalidKeyRequest), lambda exc: bad_fields(getattr(exc, "errors", {}))),
+    ((ScheduleWrongState, RunWrongState, AlreadyRevoked), lambda exc: Conflict(str(exc))),
     ((ObjectDoesNotExist, Http404), _missing),
     ((PermissionDenied,), lambda exc: Forbidden(str(exc) or "This is not allowed.")),
     ((RequestDataTooBig,), _too_large),

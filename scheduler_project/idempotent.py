@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Concatenate, ParamSpec
 
+from cryptography.fernet import InvalidToken
 from django.db import transaction
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -29,10 +30,11 @@ from access.idempotency import (
 from access.principals import principal_of
 from scheduler_project.json_answers import AnswerRenderer
 from scheduler_project.problems import Conflict, FieldError, Unacceptable
+from targets.secrets import key_ring
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replay"
-KEPT_HEADERS = ("ETag", "Location")
+KEPT_HEADERS = ("ETag", "Location", "Cache-Control")
 
 Rest = ParamSpec("Rest")
 Handler = Callable[Concatenate[Any, Request, Rest], HttpResponseBase]
@@ -46,27 +48,35 @@ def idempotent(handler: Handler[Rest]) -> Handler[Rest]:
     return _decorated(handler, transaction.atomic)
 
 
+def idempotent_with_secret(handler: Handler[Rest]) -> Handler[Rest]:
+    """The same for handlers whose answer holds a secret: the stored answer is encrypted."""
+    return _decorated(handler, transaction.atomic, sealed=True)
+
+
 def idempotent_around_call(handler: Handler[Rest]) -> Handler[Rest]:
     """For handlers that call out: no transaction is held meanwhile, the answer is stored right after."""
     return _decorated(handler, nullcontext)
 
 
-def _decorated(handler: Handler[Rest], unit: Callable[[], AbstractContextManager[Any]]) -> Handler[Rest]:
+def _decorated(
+    handler: Handler[Rest], unit: Callable[[], AbstractContextManager[Any]], *, sealed: bool = False
+) -> Handler[Rest]:
     @functools.wraps(handler)
     def answer(view: APIView, request: Request, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
         key = _key_of(request)
         if key is None:
-            return handler(view, request, *args, **kwargs)
+            with unit():
+                return handler(view, request, *args, **kwargs)
         found = _claim(request, key)
         if isinstance(found, KeptAnswer):
-            return _replay(found)
+            return _replay(found, sealed=sealed)
         try:
             with unit():
                 response = handler(view, request, *args, **kwargs)
-                _keep(found, response)
+                _keep(found, response, sealed=sealed)
         except Exception as error:
             response = view.handle_exception(error)
-            _keep(found, response)
+            _keep(found, response, sealed=sealed)
         return response
 
     answer.honours_idempotency_key = True  # type: ignore[attr-defined]
@@ -95,16 +105,21 @@ def _refused(detail: str, code: str) -> Unacceptable:
     return Unacceptable([FieldError(f"{HEADER}:", code, detail)])
 
 
-def _keep(claim: Claim, response: HttpResponseBase) -> None:
+def _keep(claim: Claim, response: HttpResponseBase, *, sealed: bool) -> None:
     if not is_kept(response.status_code):
         give_back(claim=claim)
         return
     body = AnswerRenderer().render(response.data).decode() if isinstance(response, Response) else ""
+    body = key_ring().encrypt(body.encode()).decode() if sealed else body
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     # Until it is rendered, the response's own header is Django's default, text/html.
     headers["Content-Type"] = getattr(response, "content_type", None) or AnswerRenderer.media_type
     keep_answer(claim=claim, answer=KeptAnswer(response.status_code, body, headers))
 
 
-def _replay(kept: KeptAnswer) -> HttpResponse:
-    return HttpResponse(kept.body, status=kept.status, headers={**kept.headers, REPLAYED: "true"})
+def _replay(kept: KeptAnswer, *, sealed: bool) -> HttpResponse:
+    try:
+        body = key_ring().decrypt(kept.body.encode()).decode() if sealed else kept.body
+    except InvalidToken:
+        raise Conflict("The first answer can't be decrypted any more. Repeat the request with a new key.") from None
+    return HttpResponse(body, status=kept.status, headers={**kept.headers, REPLAYED: "true"})

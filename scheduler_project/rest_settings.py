@@ -60,6 +60,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "targets", "description": "What to call."},
         {"name": "schedules", "description": "When to call it."},
         {"name": "runs", "description": "What was meant to happen, and what did."},
+        {"name": "api-keys", "description": "Who may use the API; for keys and users with the scope `admin`."},
         {"name": "metrics", "description": "Numbers over all of it."},
         {"name": "health", "description": "Whether the service works."},
     ],

@@ -159,8 +159,8 @@ def _header_parameter(name: str, description: str, maximum: int | None = None) -
 
 
 def _has_etag(method: str, path: str) -> bool:
-    """Targets and schedules, one at a time: what people write has versions."""
+    """Targets, schedules and API keys, one at a time: what people write has versions."""
     collection = path.removeprefix("/api/v1/").partition("/")
-    if collection[0] not in ("targets", "schedules"):
+    if collection[0] not in ("targets", "schedules", "api-keys"):
         return False
     return (method == "post" and not collection[2]) or (method in ("get", "patch") and collection[2] == "{id}")

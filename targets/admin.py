@@ -79,6 +79,10 @@ class TargetForm(ServiceForm[Target]):
                 '<strong class="alarm">The stored headers can\'t be decrypted. {}</strong>', Undecryptable.REMEDY
             )
 
+    def as_initial(self, name: str, value: Any) -> Any:
+        """Headers are shown masked."""
+        return mask_headers(value) if name == "headers" else value
+
     def write(self, values: Mapping[str, Any]) -> Target:
         """Create or change the target."""
         if self.is_new:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from access.keys import create_key, find_key
 from access.models import ApiKey
+from tests.html_forms import errors_of, form_data
 from tests.signed_in import make_user
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +37,7 @@ def make_key(**values: object) -> ApiKey:
 def test_a_new_key_is_shown_once(admin: Client) -> None:
     response = admin.post(ADD, {"name": "CI", "scopes": ["read", "run"]}, follow=True)
     (text,) = set(KEY.findall(response.content.decode()))
-    assert find_key(text=text, now=timezone.now()).scopes == ["read", "run"]
+    assert find_key(text=text, now=timezone.now(), address="").scopes == ["read", "run"]
     assert not KEY.search(admin.get(LIST).content.decode())
 
 
@@ -86,15 +87,18 @@ def test_the_list_says_whether_a_key_works(admin: Client, values: dict[str, obje
 def test_keys_are_revoked_together(admin: Client) -> None:
     keys = [str(make_key().pk) for _ in range(2)]
     response = admin.post(LIST, {"action": "revoke", "_selected_action": keys}, follow=True)
-    assert "2 keys revoked." in response.content.decode()
+    assert "Keys revoked: 2." in response.content.decode()
     assert not ApiKey.objects.filter(revoked_at=None).exists()
 
 
-def test_a_key_is_neither_edited_nor_deleted(admin: Client) -> None:
+def test_the_scopes_of_a_key_stay_and_it_is_never_deleted(admin: Client) -> None:
     key = make_key()
-    admin.post(f"{LIST}{key.pk}/change/", {"name": "other", "scopes": ["admin"]})
+    admin.post(f"{LIST}{key.pk}/change/", {"name": "other", "scopes": ["admin"], "cidrs": "10.0.0.0/8\n::1"})
     key.refresh_from_db()
-    assert (key.name, key.scopes) == ("CI", ["read"])
+    assert (key.name, key.scopes, key.cidrs) == ("other", ["read"], ["10.0.0.0/8", "::1/128"])
+    admin.post(f"{LIST}{key.pk}/change/", {"name": "other", "cidrs": ""})
+    key.refresh_from_db()
+    assert key.cidrs == []
     assert admin.post(f"{LIST}{key.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
@@ -107,3 +111,51 @@ def test_viewing_is_not_revoking() -> None:
     viewer.post(LIST, {"action": "revoke", "_selected_action": [str(key.pk)]})
     key.refresh_from_db()
     assert key.revoked_at is None
+
+
+def test_a_button_revokes_one(admin: Client) -> None:
+    key = make_key()
+    admin.post(f"{LIST}{key.pk}/act/revoke/")
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    page = admin.get(f"{LIST}{key.pk}/change/").content.decode()
+    assert "act/revoke" not in page
+    assert 'name="_save"' not in page
+
+
+def test_nobody_makes_a_key_that_may_more_than_its_maker() -> None:
+    client = Client()
+    client.force_login(make_user("access.add_apikey", "access.view_apikey"))
+    response = client.post(ADD, {"name": "CI", "scopes": ["read"]})
+    assert "which you don't have yourself" in errors_of(response)["scopes"][0]
+    assert not ApiKey.objects.exists()
+
+
+def test_a_network_that_is_none_is_refused_at_its_field(admin: Client) -> None:
+    response = admin.post(ADD, {"name": "CI", "scopes": ["read"], "cidrs": "10.0.0.0/8\nhome"})
+    assert "'home' is neither" in errors_of(response)["cidrs"][0]
+
+
+def test_a_form_that_was_open_too_long_overwrites_nothing(admin: Client) -> None:
+    key = make_key()
+    page = f"{LIST}{key.pk}/change/"
+    shown = form_data(admin.get(page).content.decode(), "apikey_form")
+    ApiKey.objects.filter(pk=key.pk).update(cidrs=["10.0.0.0/8"])
+    response = admin.post(page, {**shown, "name": "mine"})
+    assert "nothing was overwritten" in errors_of(response)["__all__"][0]
+    assert "differs in: Name, Only from" in errors_of(response)["__all__"][0]
+    key.refresh_from_db()
+    assert (key.name, key.cidrs) == ("CI", ["10.0.0.0/8"])
+    again = form_data(response.content.decode(), "apikey_form")
+    assert again["name"] == "mine"
+    admin.post(page, again)
+    key.refresh_from_db()
+    assert (key.name, key.cidrs) == ("mine", [])
+
+
+def test_use_of_a_key_makes_no_form_stale(admin: Client) -> None:
+    key = make_key()
+    page = f"{LIST}{key.pk}/change/"
+    shown = form_data(admin.get(page).content.decode(), "apikey_form")
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
+    assert admin.post(page, {**shown, "name": "mine"}).status_code == 302

@@ -28,7 +28,7 @@ def run(*args: str) -> tuple[str, str]:
 def test_it_prints_the_key_alone() -> None:
     out, err = run("--name", "CI")
     assert out.endswith("\n")
-    assert find_key(text=out.strip(), now=timezone.now()).name == "CI"
+    assert find_key(text=out.strip(), now=timezone.now(), address="").name == "CI"
     assert "not shown again" in err
 
 
@@ -49,6 +49,13 @@ def test_it_takes_scopes_and_an_end() -> None:
 
 
 @pytest.mark.django_db
+def test_it_takes_networks() -> None:
+    _, err = run("--name", "CI", "--cidrs", "10.0.0.0/8, 192.0.2.7")
+    assert ApiKey.objects.get().cidrs == ["10.0.0.0/8", "192.0.2.7/32"]
+    assert "from 10.0.0.0/8, 192.0.2.7/32" in err
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -56,6 +63,7 @@ def test_it_takes_scopes_and_an_end() -> None:
         (["--name", " "], "name"),
         (["--name", "x", "--scopes", "root"], "unknown scope 'root'"),
         (["--name", "x", "--scopes", ","], "no scope"),
+        (["--name", "x", "--cidrs", "10.0.0.0/8,home"], "'home' is neither an address nor a CIDR block"),
         (["--name", "x", "--expires-in-days", "0"], "from 1 to"),
         (["--name", "x", "--expires-in-days", "999999999"], "from 1 to"),
         (["--name", "x", "--expires-in-days", "soon"], "invalid int"),
@@ -82,7 +90,7 @@ def test_as_a_program_it_separates_key_and_notes(database_url: str) -> None:
     environment = {**os.environ, "DATABASE_URL": database_url}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
-    assert find_key(text=done.stdout.strip(), now=timezone.now()).name == "shell"
+    assert find_key(text=done.stdout.strip(), now=timezone.now(), address="").name == "shell"
     refused = subprocess.run(
         [*command, "--scopes", "root"], env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -42,7 +42,7 @@ def test_a_key_has_its_scopes_and_admin_has_all(scopes: list[str], granted: set[
     [
         ({"is_superuser": True}, {"read", "write", "run", "admin"}),
         ({"is_superuser": True, "is_staff": False}, {"read", "write", "run", "admin"}),
-        ({}, {"read"}),
+        ({}, set()),
         ({"is_staff": False}, set()),
         ({"is_active": False}, set()),
         ({"is_active": False, "is_superuser": True}, set()),

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from access.keys import create_key
 from access.models import ApiKey
+from access.roles import READS, RUNS, WRITES
 from tests.signed_in import client_with, key_client, make_user, new_key, problem_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.scheduler_project.probe_api")]
@@ -63,6 +64,15 @@ def test_a_revoked_key_is_a_401_that_says_so() -> None:
     assert "revoked" in problem_of(client_with(text).get(LIST), 401)["detail"]
 
 
+def test_a_key_is_refused_from_elsewhere_with_a_403_that_says_so() -> None:
+    _, text = create_key(name="office", scopes=["read"], expires_at=None, now=timezone.now(), cidrs=["192.0.2.0/24"])
+    client = client_with(text)
+    assert client.get(LIST, REMOTE_ADDR="192.0.2.9").status_code == 200
+    for forged in ({}, {"HTTP_X_FORWARDED_FOR": "192.0.2.9"}):
+        problem = problem_of(client.get(LIST, REMOTE_ADDR="203.0.113.9", **forged), 403)
+        assert problem["detail"] == "This API key can't be used from 203.0.113.9."
+
+
 def test_a_wrong_key_is_refused_although_a_session_is_open() -> None:
     client = session_client(make_user(is_superuser=True))
     client.credentials(HTTP_AUTHORIZATION="Bearer nope")
@@ -110,10 +120,12 @@ def test_a_missing_scope_is_named() -> None:
     ("fields", "permissions", "reads", "creates", "calls"),
     [
         ({"is_superuser": True}, [], 200, 201, 200),
-        ({}, [], 200, 403, 403),
-        ({}, ["schedules.change_schedule"], 200, 201, 403),
-        ({}, ["runs.add_run"], 200, 403, 200),
-        ({"is_staff": False}, ["schedules.change_schedule"], 403, 403, 403),
+        ({}, [], 403, 403, 403),
+        ({}, [*READS], 200, 403, 403),
+        ({}, [*READS, "schedules.change_schedule"], 200, 403, 403),
+        ({}, [*READS, *WRITES], 200, 201, 403),
+        ({}, [*READS, *RUNS], 200, 403, 200),
+        ({"is_staff": False}, [*READS, *WRITES], 403, 403, 403),
     ],
 )
 def test_users_may_do_what_their_admin_permissions_say(

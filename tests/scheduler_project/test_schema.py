@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import get_resolver
 from openapi_spec_validator import validate
 
 from scheduler_project.env_file import BASE_DIR
 from tests.signed_in import problem_of
+from tests.url_walk import views
 
 COMMITTED = BASE_DIR / "docs" / "openapi.json"
 
@@ -34,14 +35,6 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def headers_of(operation: dict[str, Any]) -> set[str]:
     return {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "header"}
-
-
-def views(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
-    for pattern in resolver.url_patterns:
-        if isinstance(pattern, URLResolver):
-            yield from views(pattern, prefix + str(pattern.pattern))
-        else:
-            yield prefix + str(pattern.pattern), pattern
 
 
 def test_anybody_may_read_it() -> None:

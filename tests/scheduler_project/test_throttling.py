@@ -10,6 +10,7 @@ from django.core.cache import cache
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from access.roles import READS
 from tests.signed_in import client_with, key_client, make_user, problem_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.scheduler_project.probe_api")]
@@ -44,7 +45,7 @@ def test_keys_are_counted_apart() -> None:
 
 def test_users_are_counted_apart_from_keys() -> None:
     client = APIClient()
-    client.force_login(make_user())
+    client.force_login(make_user(*READS))
     assert statuses(client, 4) == [200, 200, 200, 429]
 
 

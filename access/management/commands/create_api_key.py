@@ -26,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scopes", default=",".join(DEFAULT_SCOPES), help="of read,write,run,admin (default: %(default)s)"
         )
+        parser.add_argument("--cidrs", default="", help="networks it may be used from, such as 10.0.0.0/8,192.0.2.7")
         parser.add_argument("--expires-in-days", type=int, help=f"1 to {MAX_DAYS} (default: never)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,10 +34,10 @@ class Command(BaseCommand):
         now, days = timezone.now(), options["expires_in_days"]
         if days is not None and not 1 <= days <= MAX_DAYS:
             raise CommandError(f"--expires-in-days must be from 1 to {MAX_DAYS}.")
-        scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
+        scopes, cidrs = _items(options["scopes"]), _items(options["cidrs"])
         expires_at = None if days is None else now + timedelta(days=days)
         try:
-            key, text = create_key(name=options["name"], scopes=scopes, expires_at=expires_at, now=now)
+            key, text = create_key(name=options["name"], scopes=scopes, cidrs=cidrs, expires_at=expires_at, now=now)
         except InvalidKeyRequest as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:
@@ -44,4 +45,9 @@ class Command(BaseCommand):
             raise CommandError(f"The database can't be used ({reason}). Is it there, and migrated?") from error
         self.stdout.write(text)
         ends = f"valid until {expires_at:%Y-%m-%d}" if expires_at else "valid until revoked"
-        self.stderr.write(f"Scopes {', '.join(key.scopes)}; {ends}. Keep it now: it is not shown again.")
+        where = f"from {', '.join(key.cidrs)}; " if key.cidrs else ""
+        self.stderr.write(f"Scopes {', '.join(key.scopes)}; {where}{ends}. Keep it now: it is not shown again.")
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]

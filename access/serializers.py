@@ -1,0 +1,65 @@
+"""API keys as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from access.models import ApiKey, Scope
+from access.networks import MOST_CIDRS
+from scheduler_project.strict_fields import MomentField, StrictCharField, StrictChoiceField, StrictModelSerializer
+
+EXPIRY_HELP = "When the key ends; null: never."
+
+
+class ApiKeySerializer(StrictModelSerializer):
+    """A key without its text, which is shown once and never stored."""
+
+    name = StrictCharField(max_length=200, help_text="What the key is for.")
+    scopes = serializers.ListField(child=StrictChoiceField(Scope.values), read_only=True)
+    cidrs = serializers.ListField(
+        child=StrictCharField(max_length=50),
+        required=False,
+        max_length=MOST_CIDRS,
+        help_text="Networks or addresses that the key may be used from; empty: from anywhere.",
+    )
+    expires_at = MomentField(required=False, allow_null=True, help_text=EXPIRY_HELP)
+    created_at = MomentField(read_only=True)
+    revoked_at = MomentField(read_only=True, allow_null=True, help_text="Since when the key is useless.")
+    last_used_at = MomentField(read_only=True, allow_null=True, help_text="Exact to a minute.")
+
+    class Meta:
+        model = ApiKey
+        fields: tuple[str, ...] = (
+            "id",
+            "name",
+            "prefix",
+            "scopes",
+            "cidrs",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        )
+        read_only_fields = ("id", "prefix")
+
+
+class NewApiKeySerializer(ApiKeySerializer):
+    """What a new key is made from, and the answer: the only one that has the key's text."""
+
+    scopes = serializers.ListField(
+        child=StrictChoiceField(Scope.values),
+        default=lambda: [Scope.READ.value, Scope.WRITE.value, Scope.RUN.value],
+        allow_empty=False,
+        help_text="At most those that you have yourself. admin includes all.",
+    )
+    key = serializers.SerializerMethodField(help_text="The key itself. Keep it now: it is not shown again.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = (*ApiKeySerializer.Meta.fields, "key")
+
+    def get_key(self, key: ApiKey) -> str:
+        """The text, which the view hands over in the context."""
+        text: Any = self.context["key_text"]
+        return str(text)
