@@ -5,20 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
 
 from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import HTTPError
-from urllib3.response import HTTPResponse
-from urllib3.util.retry import Retry
 
 from worker.call import Call, Phase
 from worker.dial import Dialer
 from worker.failures import classify
+from worker.request_head import request_message
 from worker.response_head import BoundedResponse
 
 # Short, so that a server's own limit (2 s and more) does not close a connection at the moment when it is used again.
@@ -38,7 +34,6 @@ class Origin:
 class GuardedConnection(HTTPConnection):
     """A connection that only the dialer opens and that asks before it sends."""
 
-    response_class = BoundedResponse
     tls = False
 
     def __init__(self, dialer: Dialer, host: str, port: int) -> None:
@@ -46,7 +41,7 @@ class GuardedConnection(HTTPConnection):
         super().__init__(host, port)
         self._dialer = dialer
         self._remote_ip: str | None = None
-        self._outbox: bytearray | None = None
+        self._method = ""
         self.call: Call
         self.idle_since = 0.0
 
@@ -55,7 +50,7 @@ class GuardedConnection(HTTPConnection):
         self.sock = self._dialer.open(self.call, self.host, self.port, tls=self.tls)
         self._remote_ip = self.call.remote_ip
 
-    def request(self, *args: Any, **options: Any) -> None:
+    def request(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> None:  # type: ignore[override]
         """Connect where needed, put the request together, ask, and send it in one piece."""
         call = self.call
         if self.sock is None:
@@ -63,34 +58,36 @@ class GuardedConnection(HTTPConnection):
         else:
             call.remote_ip = self._remote_ip
             call.guard(self.sock)
-        self._outbox = bytearray()
-        super().request(*args, **options)
-        message, self._outbox = self._outbox, None
+        self._method = method
+        message = request_message(method, target, self._authority(), headers, body)
         call.ask_to_send()
+        sock = self.sock
+        assert sock is not None  # noqa: S101 - connect opens it or raises
         try:
-            self.send(message)
+            # The time-out is per write and per read, and only a second line behind the watchdog.
+            sock.settimeout(call.timeout_seconds)
+            sock.sendall(message)
         except OSError as error:
-            # A target may answer before it has taken in the whole request: urllib3 then goes on to read that.
-            if isinstance(error, BrokenPipeError | ConnectionResetError) and not call.cut_off:
-                raise
-            raise self._failure(error) from error
+            # A target may answer before it has taken in the whole request: go on to read that.
+            if not isinstance(error, BrokenPipeError | ConnectionResetError) or call.cut_off:
+                raise self._failure(error) from error
 
-    def send(self, data: Any) -> None:
-        """What http.client sends piece by piece is held back until `request` has all of it."""
-        if self._outbox is None:
-            super().send(data)
-        else:
-            self._outbox += data
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+    def getresponse(self) -> BoundedResponse:  # type: ignore[override]
         """Wait for the head of the response."""
         self.call.phase = Phase.WAIT
+        assert self.sock is not None  # noqa: S101 - `request` has come first
+        response = BoundedResponse(self.sock, method=self._method)
         try:
-            response = super().getresponse()
-        except (OSError, HTTPException, HTTPError) as error:
+            response.begin()
+        except (OSError, HTTPException) as error:
+            response.close()
             raise self._failure(error) from error
         self.call.answered = time.monotonic()
         return response
+
+    def _authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == self.default_port else f"{host}:{self.port}"
 
     def _failure(self, error: Exception) -> Exception:
         self.call.unguard()
@@ -172,26 +169,63 @@ class IdleConnections:
             del self._by_origin[origin]
 
 
-class CallPool(HTTPConnectionPool):
-    """What urllib3 asks for a connection: serves one request of one call."""
+class Answer:
+    """A response on its connection, from its head on. Close it: read to its end, its connection can be used again."""
+
+    def __init__(self, response: BoundedResponse, connection: GuardedConnection, pool: CallPool) -> None:
+        """The connection is the answer's until it is closed."""
+        self._response = response
+        self._connection = connection
+        self._pool = pool
+        self._at_end = False
+        self.status = response.status
+        self.headers = response.fields
+
+    def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
+        """Up to `amt` bytes of the body as they came; nothing at its end. `decode_content` is for urllib3's readers."""
+        data = self._response.read1(-1 if amt is None else amt)
+        self._at_end = not data
+        return data
+
+    def close(self) -> None:
+        """Give the connection back, or end it where something is left to read."""
+        self._response.close()
+        if self._response.will_close or not self._at_end:
+            self._connection.close()
+        self._pool._put_conn(self._connection)
+
+
+class CallPool:
+    """What requests asks for a connection: serves one request of one call."""
 
     def __init__(self, call: Call, origin: Origin, idle: IdleConnections, new: Callable[[], GuardedConnection]) -> None:
         """`new` makes an unconnected connection to `origin`."""
-        super().__init__(origin.host, origin.port, retries=Retry(0, read=False))
         self._call = call
         self._origin = origin
         self._idle = idle
         self._make = new
 
-    def _get_conn(self, timeout: float | None = None) -> GuardedConnection:
+    def urlopen(self, *, method: str, url: str, body: bytes | None, headers: Mapping[str, str], **_: object) -> Answer:
+        """Send the request, once, and read the head of its response. `url` is path and query.
+
+        Raises:
+            Failure: there is no response.
+            Withheld: the call may not send.
+        """
         connection = self._idle.take(self._origin) or self._make()
         connection.call = self._call
-        return connection
+        try:
+            connection.request(method, url, body, headers)
+            return Answer(connection.getresponse(), connection, self)
+        except BaseException:
+            connection.close()
+            self._put_conn(connection)
+            raise
 
-    def _put_conn(self, conn: Any) -> None:
+    def _put_conn(self, conn: GuardedConnection) -> None:
         # Let go of it first: this call's deadline must not end the next call's response.
         self._call.unguard()
-        if conn is None or conn.is_closed:
+        if conn.is_closed:
             return
         if self._call.expired:
             conn.close()

@@ -8,10 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from http.client import HTTPException
 
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError
-from urllib3.response import HTTPResponse
-
 from runs.outcome import ErrorType, Outcome, expects, judge
 from targets.auth import ClientCredentials
 from targets.egress import EgressPolicy
@@ -20,7 +16,9 @@ from targets.request_draft import Sendable, finish_request
 from targets.request_spec import RequestSpec
 from targets.scrubbing import scrubber_of
 from worker.call import Call, Failure, Phase, Withheld
+from worker.connections import Answer
 from worker.failures import classify
+from worker.header_fields import HeaderFields
 from worker.redirects import MAX_REDIRECTS, REDIRECT_STATUSES, next_hop
 from worker.resolver import Lookup, Resolver, system_lookup
 from worker.response_body import Body
@@ -46,15 +44,15 @@ class Reply:
     def __init__(self) -> None:
         """Nothing yet."""
         self.status_code: int | None = None
-        self.headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        self.headers: HeaderFields = HeaderFields()
         self.body = Body()
         # The access tokens that were sent.
         self.tokens: list[str] = []
 
-    def take_head(self, response: HTTPResponse) -> None:
+    def take_head(self, response: Answer) -> None:
         """Replace what an earlier hop gave."""
         self.status_code = response.status
-        self.headers = CaseInsensitiveDict(response.headers.itermerged())
+        self.headers = response.headers
         self.body = Body()
 
     @property
@@ -177,14 +175,14 @@ class Executor:
         raise Failure(ErrorType.REDIRECT, message)
 
 
-def _read_body(request: RequestSpec, call: Call, reply: Reply, response: HTTPResponse) -> None:
+def _read_body(request: RequestSpec, call: Call, reply: Reply, response: Answer) -> None:
     """Read what is stored. The body of a redirect that is not followed is of no use to anyone."""
     if 300 <= response.status <= 399 and not expects(request.expected_status, response.status):
         return
     call.phase = Phase.BODY
     try:
         reply.body.read(response, reply.headers, call.seconds_left)
-    except (HTTPError, HTTPException, OSError) as error:
+    except (HTTPException, OSError) as error:
         call.unguard()
         raise classify(error, call) from error
     call.unguard()

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import ssl
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.response import HTTPResponse
+from urllib3.util import Timeout
 
 from runs.outcome import ErrorType
-from targets.egress import EgressPolicy, UrlProblem, parse_url
+from targets.egress import EgressPolicy, UrlParts, UrlProblem, parse_url
 from targets.request_spec import RequestSpec
 from worker.call import Call, Failure
-from worker.connections import CallPool, GuardedConnection, GuardedTLSConnection, IdleConnections, Origin
+from worker.connections import Answer, CallPool, GuardedConnection, GuardedTLSConnection, IdleConnections, Origin
 from worker.dial import Dialer
 from worker.resolver import Resolver
 
@@ -25,11 +24,27 @@ from worker.resolver import Resolver
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
+# Nobody asks for it: GuardedConnection sets the time-outs of sockets.
+_NO_TIMEOUT = Timeout(None)
+
+
 class CallRequest(requests.PreparedRequest):
-    """A prepared request that carries its call through requests and urllib3."""
+    """A prepared request that carries its call through requests. Prepared here: what requests would look at in every
+    call was looked at when the target was saved and when the request was rendered.
+    """
 
     call: Call
     origin: Origin
+    target: str
+
+
+@lru_cache(maxsize=1024)
+def _read_url(url: str) -> tuple[UrlParts, str]:
+    """The URL taken apart, and its path and query as requests sends them. Most calls are made again and again."""
+    parts = parse_url(url)
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(parts.text, None)
+    return parts, prepared.path_url
 
 
 def tls_contexts() -> dict[bool, ssl.SSLContext]:
@@ -61,7 +76,7 @@ class Transport(HTTPAdapter):
         self._dialer = Dialer(policy, resolver, self.contexts)
         self._idle = IdleConnections(idle_limit)
 
-    def fetch(self, request: RequestSpec, call: Call) -> HTTPResponse:
+    def fetch(self, request: RequestSpec, call: Call) -> Answer:
         """Send `request` and read the head of its response. Close what comes back, or read it to its end.
 
         Raises:
@@ -69,31 +84,26 @@ class Transport(HTTPAdapter):
             Withheld: the call may not send.
         """
         try:
-            parts = parse_url(request.url)
+            parts, target = _read_url(request.url)
         except UrlProblem as problem:
             raise Failure(ErrorType.BLOCKED, str(problem)) from None
         call.begin_hop(parts.host)
         prepared = CallRequest()
-        prepared.prepare(
-            method=request.method,
-            url=parts.text,
-            headers={**request.headers, "Accept-Encoding": "gzip, deflate"},
-            data=request.body,
-        )
-        prepared.call = call
+        prepared.method, prepared.url, prepared.body = request.method, request.url, request.body
+        prepared.headers = {**request.headers, "Accept-Encoding": "gzip, deflate"}  # type: ignore[assignment]
+        prepared.call, prepared.target = call, target
         prepared.origin = Origin(parts.scheme, parts.host, parts.port, call.verify_tls)
-        # The time-out is per read and only a second line behind the watchdog.
-        response: HTTPResponse = self.send(prepared, stream=True, timeout=call.timeout_seconds).raw
-        return response
+        answer: Answer = self.send(prepared, stream=True, timeout=_NO_TIMEOUT).raw  # type: ignore[arg-type]
+        return answer
 
     def close(self) -> None:
         """Close the idle connections."""
         self._idle.close()
         super().close()
 
-    def get_connection_with_tls_context(
+    def get_connection_with_tls_context(  # type: ignore[override]
         self, request: requests.PreparedRequest, *_: Any, **__: Any
-    ) -> HTTPConnectionPool:
+    ) -> CallPool:
         """The pool of this call: requests sends through it."""
         if not isinstance(request, CallRequest):
             raise TypeError("send requests through fetch()")
@@ -101,6 +111,10 @@ class Transport(HTTPAdapter):
         kind = GuardedTLSConnection if origin.scheme == "https" else GuardedConnection
         new = partial(kind, self._dialer, origin.host, origin.port)
         return CallPool(request.call, origin, self._idle, new)
+
+    def request_url(self, request: requests.PreparedRequest, *_: Any) -> str:
+        """Path and query."""
+        return request.target if isinstance(request, CallRequest) else super().request_url(request, None)
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
         """Nothing to set up: the TLS contexts are made once."""
