@@ -11,10 +11,11 @@ from scheduler_project.docs import openapi_document
 from scheduler_project.health import HealthView
 from scheduler_project.metrics_api import MetricsView, PrometheusView
 from schedules.views import ScheduleViewSet
-from targets.views import TargetViewSet
+from targets.views import SecretViewSet, TargetViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("targets", TargetViewSet, basename="target")
+router.register("secrets", SecretViewSet, basename="secret")
 router.register("schedules", ScheduleViewSet, basename="schedule")
 router.register("runs", RunViewSet, basename="run")
 router.register("api-keys", ApiKeyViewSet, basename="api-key")

@@ -35,7 +35,7 @@ from scheduler_project.problems import (
     problem_response,
 )
 from schedules.errors import WrongState as ScheduleWrongState
-from targets.errors import InvalidFields
+from targets.errors import InUse, InvalidFields
 
 logger = logging.getLogger(__name__)
 API_ROOT = "/api/"
@@ -124,7 +124,7 @@ Translation = tuple[tuple[type[Exception], ...], Callable[[Exception], Problem]]
 _TRANSLATIONS: tuple[Translation, ...] = (
     (DATABASE_AWAY, lambda exc: DatabaseAway()),
     ((InvalidFields, InvalidKeyRequest), lambda exc: bad_fields(getattr(exc, "errors", {}))),
-    ((ScheduleWrongState, RunWrongState, AlreadyRevoked), lambda exc: Conflict(str(exc))),
+    ((ScheduleWrongState, RunWrongState, AlreadyRevoked, InUse), lambda exc: Conflict(str(exc))),
     ((ObjectDoesNotExist, Http404), _missing),
     ((PermissionDenied,), lambda exc: Forbidden(str(exc) or "This is not allowed.")),
     ((RequestDataTooBig,), _too_large),

@@ -58,6 +58,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "TAGS": [
         {"name": "targets", "description": "What to call."},
+        {"name": "secrets", "description": "Values that targets send and nobody reads."},
         {"name": "schedules", "description": "When to call it."},
         {"name": "runs", "description": "What was meant to happen, and what did."},
         {"name": "api-keys", "description": "Who may use the API; for keys and users with the scope `admin`."},

@@ -133,7 +133,8 @@ def _problems_of(method: str, path: str, operation: Json) -> list[int]:
         statuses |= {400, 413, 415}
     # A stored time zone may be gone from this machine: what needs it is refused.
     needs_timing = path.endswith("/{id}/preview") or (method == "patch" and "/schedules/" in path)
-    if method == "post" or needs_timing:
+    used = method in ("patch", "delete") and "/secrets/" in path
+    if method == "post" or needs_timing or used:
         statuses.add(409)
     if method in ("patch", "delete"):
         statuses.add(412)
@@ -159,8 +160,8 @@ def _header_parameter(name: str, description: str, maximum: int | None = None) -
 
 
 def _has_etag(method: str, path: str) -> bool:
-    """Targets, schedules and API keys, one at a time: what people write has versions."""
+    """Targets, schedules, secrets and API keys, one at a time: what people write has versions."""
     collection = path.removeprefix("/api/v1/").partition("/")
-    if collection[0] not in ("targets", "schedules", "api-keys"):
+    if collection[0] not in ("targets", "schedules", "secrets", "api-keys"):
         return False
     return (method == "post" and not collection[2]) or (method in ("get", "patch") and collection[2] == "{id}")

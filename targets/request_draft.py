@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from targets.named_secrets import read_secret
 from targets.placeholders import RenderContext, TemplateProblem
 from targets.request_spec import RequestSpec, RequestTemplate, ShownRequest, render_request, shown_request
 from targets.scrubbing import known_secrets
 from targets.secret_places import SecretSource, place_problem, secret_places
+from targets.secret_references import read_secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,13 +116,26 @@ def _forms(secret: str) -> Iterator[str]:
         yield encoded.replace("+", "-").replace("/", "_")
 
 
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _json_utf8(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 _ESCAPES: tuple[Callable[[str], str], ...] = (
-    lambda text: json.dumps(text)[1:-1],
-    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-    lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
-    lambda text: json.dumps(text)[1:-1].translate(_JSON_HTML),
+    _json,
+    _json_utf8,
+    lambda text: _json(text).replace("/", "\\/"),
+    lambda text: _json(text).translate(_JSON_HTML),
     html.escape,
     lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+    # A JSON body that is sent back as text within JSON, or on a page.
+    lambda text: _json(_json(text)),
+    lambda text: _json(_json_utf8(text)),
+    lambda text: _json_utf8(_json_utf8(text)),
+    lambda text: html.escape(_json_utf8(text)),
 )
 
 

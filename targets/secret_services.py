@@ -14,17 +14,17 @@ from targets.egress import UrlProblem, normal_host
 from targets.errors import InUse, InvalidFields
 from targets.masking import MASK
 from targets.models import Secret, Target
-from targets.named_secrets import MAX_REFERENCE_CHARS, MAX_VALUE_CHARS, reference_problem
 from targets.secret_places import secret_places
+from targets.secret_references import MAX_REFERENCE_CHARS, MAX_VALUE_CHARS, reference_problem
 from targets.secrets import Undecryptable
 
 USER_FIELDS = ("name", "value", "reference", "allowed_hosts")
 MAX_NAME_CHARS = 64
 MAX_HOSTS = 100
 MOST_NAMED = 10
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # The API finds a secret by its id or its name, so a name can't look like an id.
-_LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+LIKE_AN_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 Check = Callable[[Secret], None]
 
 
@@ -126,7 +126,7 @@ def _checked(values: Mapping[str, Any], *, secret_id: UUID | None) -> dict[str, 
 def _name_problem(name: object, secret_id: UUID | None) -> str | None:
     if name is None:
         return "Is required."
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None or _LIKE_AN_ID.fullmatch(name):
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None or LIKE_AN_ID.fullmatch(name):
         return f"Must be a letter, then up to {MAX_NAME_CHARS - 1} letters, digits, hyphens and underscores."
     if any(other != secret_id for other in Secret.objects.filter(name__iexact=name).values_list("id", flat=True)):
         return f"There is a secret named {name} already (upper or lower case makes no other name)."

@@ -1,4 +1,4 @@
-"""Targets as JSON."""
+"""Targets and named secrets as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from scheduler_project.strict_fields import (
 )
 from targets.auth import API_KEY, CLIENT_AUTH, OPTIONAL, REQUIRED, mask_auth
 from targets.masking import MASK, mask_headers
-from targets.models import HttpMethod, Target
+from targets.models import HttpMethod, Secret, Target
+from targets.secret_references import MAX_REFERENCE_CHARS, MAX_VALUE_CHARS
+from targets.secret_services import MAX_HOSTS
+from targets.secret_services import MAX_NAME_CHARS as MAX_SECRET_NAME_CHARS
 from targets.validators import (
     MAX_CONCURRENCY,
     MAX_EXPECTED_STATUS_CHARS,
@@ -29,6 +32,17 @@ from targets.validators import (
     MAX_NAME_CHARS,
     MAX_URL_TEMPLATE_CHARS,
 )
+
+# So many of the targets that use a secret are listed with it.
+MOST_SHOWN = 100
+_USED_BY = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"id": {"type": "string", "format": "uuid"}, "name": {"type": "string"}},
+        "required": ["id", "name"],
+    },
+}
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
@@ -73,8 +87,8 @@ class AuthField(serializers.DictField):
         return mask_auth(instance.auth)
 
 
-class SigningSecretField(StrictCharField):
-    """A `whsec_` secret; comes out masked."""
+class MaskedField(StrictCharField):
+    """Text that comes out masked."""
 
     def to_representation(self, value: object) -> str:
         """That there is one."""
@@ -139,7 +153,7 @@ class TargetSerializer(StrictSerializer):
     auth = AuthField(
         required=False, help_text=f'Secret members come back as "{MASK}"; sending that back leaves them unchanged.'
     )
-    signing_secret = SigningSecretField(
+    signing_secret = MaskedField(
         required=False,
         allow_null=True,
         max_length=200,
@@ -153,3 +167,41 @@ class TargetSerializer(StrictSerializer):
     )
     created_at = MomentField(read_only=True)
     updated_at = MomentField(read_only=True)
+
+
+class SecretSerializer(StrictSerializer):
+    """A named secret. Values are judged by targets.secret_services; here their JSON types are."""
+
+    id = serializers.UUIDField(read_only=True)
+    name = StrictCharField(
+        max_length=MAX_SECRET_NAME_CHARS,
+        help_text="Letters, digits, hyphens and underscores: {{secret.NAME}} stands for it.",
+    )
+    value = MaskedField(
+        required=False,
+        allow_null=True,
+        max_length=MAX_VALUE_CHARS,
+        help_text=f'Comes back as "{MASK}"; sending that back leaves it unchanged. null: see reference.',
+    )
+    reference = StrictCharField(
+        required=False,
+        allow_null=True,
+        max_length=MAX_REFERENCE_CHARS,
+        help_text="env:NAME or file:PATH, read where and when it is sent, instead of a value stored here. "
+        "The settings SECRETS_ENV_PREFIX and SECRETS_DIR say which.",
+    )
+    allowed_hosts = serializers.ListField(
+        child=StrictCharField(max_length=253),
+        required=False,
+        max_length=MAX_HOSTS,
+        help_text="The only hosts that it may be sent to. Empty: whoever may edit targets may send it anywhere.",
+    )
+    used_by = serializers.SerializerMethodField(help_text=f"The targets that use it, at most {MOST_SHOWN}, by name.")
+    used_by_count = serializers.IntegerField(read_only=True)
+    created_at = MomentField(read_only=True)
+    updated_at = MomentField(read_only=True)
+
+    @extend_schema_field(_USED_BY)
+    def get_used_by(self, secret: Secret) -> list[dict[str, Any]]:
+        """Id and name of each."""
+        return [{"id": str(use.target_id), "name": use.target.name} for use in getattr(secret, "shown_uses", ())]

@@ -1,10 +1,14 @@
-"""/targets: what to call."""
+"""/targets: what to call. /secrets: values that targets send and nobody reads."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
+from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import Count, Prefetch, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
@@ -19,9 +23,11 @@ from scheduler_project.etags import etag_of, if_match_check
 from scheduler_project.idempotent import idempotent, idempotent_around_call
 from scheduler_project.resource import ResourceViewSet
 from schedules.clock import database_now
-from targets.filters import TargetFilters
-from targets.models import Target
-from targets.serializers import TargetSerializer
+from targets import secret_services
+from targets.filters import SecretFilters, TargetFilters
+from targets.models import Secret, SecretUse, Target
+from targets.secret_services import create_secret, delete_secret, update_secret
+from targets.serializers import MOST_SHOWN, SecretSerializer, TargetSerializer
 from targets.services import USER_FIELDS, create_target, delete_target, update_target
 from worker.single_call import call_target_once
 
@@ -77,3 +83,72 @@ class TargetViewSet(ListModelMixin, ResourceViewSet):
 
     def _answer(self, target: Target) -> Response:
         return Response(self.get_serializer(target).data, headers={"ETag": target_etag(target)})
+
+
+_ID = extend_schema(
+    parameters=[OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, description="Its id or its name.")]
+)
+
+
+def secret_etag(secret: Secret) -> str:
+    """The version of what users wrote, the value included."""
+    return etag_of({name: getattr(secret, name) for name in secret_services.USER_FIELDS}, secret_services.USER_FIELDS)
+
+
+@extend_schema_view(retrieve=_ID, partial_update=_ID, destroy=_ID)
+class SecretViewSet(ListModelMixin, ResourceViewSet):
+    """Named secrets for `{{secret.NAME}}`. Their values are never given back."""
+
+    queryset = Secret.objects.all()
+    serializer_class = SecretSerializer
+    filter_backends = (SecretFilters,)
+    lookup_value_regex = "[A-Za-z0-9_-]{1,64}"
+
+    def get_queryset(self) -> QuerySet[Secret]:
+        """With the targets that use each."""
+        uses = (
+            SecretUse.objects.select_related("target").only("secret_id", "target__name").order_by("target__name", "id")
+        )
+        shown = Prefetch("uses", queryset=uses[:MOST_SHOWN], to_attr="shown_uses")
+        counted = Secret.objects.annotate(used_by_count=Count("uses"))
+        return counted.prefetch_related(shown).order_by("name", "id")
+
+    @cached_property
+    def secret_id(self) -> UUID:
+        """The id of the secret that the path names by id or name."""
+        named = self.kwargs[self.lookup_field]
+        if secret_services.LIKE_AN_ID.fullmatch(named):
+            return UUID(named)
+        return Secret.objects.only("id").get(name=named).id
+
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Create a secret: with a value, or with a reference such as `env:NAME` or `file:PATH`."""
+        sent = self.get_serializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        secret = create_secret(fields=sent.validated_data, now=database_now())
+        data, headers = self._shown(secret.id), {"ETag": secret_etag(secret)}
+        return created_response(request, data, route="secret-detail", created_id=secret.id, headers=headers)
+
+    def retrieve(self, request: Request, /, **kwargs: Any) -> Response:
+        """One secret, without its value, and the targets that use it."""
+        return self._answer(Secret.objects.get(pk=self.secret_id))
+
+    def partial_update(self, request: Request, /, **kwargs: Any) -> Response:
+        """Change what the body names. Attempts that start afterwards use the new value."""
+        sent = self.get_serializer(data=request.data, partial=True)
+        sent.is_valid(raise_exception=True)
+        check, changes = if_match_check(request, secret_etag), sent.validated_data
+        return self._answer(update_secret(secret_id=self.secret_id, changes=changes, now=database_now(), check=check))
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, /, **kwargs: Any) -> Response:
+        """Delete a secret that no target uses."""
+        delete_secret(secret_id=self.secret_id, check=if_match_check(request, secret_etag))
+        return Response(status=204)
+
+    def _answer(self, secret: Secret) -> Response:
+        return Response(self._shown(secret.id), headers={"ETag": secret_etag(secret)})
+
+    def _shown(self, secret_id: UUID) -> Any:
+        return self.get_serializer(self.get_queryset().get(pk=secret_id)).data

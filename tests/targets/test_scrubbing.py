@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -31,6 +32,9 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "JSON in UTF-8": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
     "JSON of PHP": lambda secret: json.dumps(secret)[1:-1].replace("/", "\\/"),
     "JSON of Go": lambda secret: re.sub("[<>&]", lambda match: f"\\u00{ord(match[0]):x}", json.dumps(secret)[1:-1]),
+    "JSON in JSON": lambda secret: json.dumps(json.dumps(secret)[1:-1])[1:-1],
+    "JSON in UTF-8 in JSON": lambda secret: json.dumps(json.dumps(secret, ensure_ascii=False)[1:-1])[1:-1],
+    "JSON in HTML": lambda secret: html.escape(json.dumps(secret, ensure_ascii=False)[1:-1]),
     "percent": lambda secret: quote(secret, safe=""),
     "percent, slashes kept": quote,
     "percent, lower case": lambda secret: lower_escapes(quote(secret, safe="")),
@@ -105,8 +109,8 @@ def test_a_sentence_loses_every_quotation() -> None:
 
 
 def known(**changes: object) -> tuple[str, ...]:
-    values = {"headers": {}, "auth": None, "signing_secrets": (), "named": ()}
-    return known_secrets(**{**values, **changes})  # type: ignore[arg-type]
+    values: dict[str, Any] = {"headers": {}, "auth": None, "signing_secrets": (), "named": ()}
+    return known_secrets(**{**values, **changes})
 
 
 def test_it_knows_secret_headers_and_what_they_are_made_of() -> None:
