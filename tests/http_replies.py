@@ -134,6 +134,13 @@ def drip_headers(handler: Handler) -> None:
     handler.drip(b"h", every=handler.number("every", 0.1))
 
 
+def endless_redirect(handler: Handler) -> None:
+    """/endless-redirect: to itself, with a body that never ends."""
+    head = b"HTTP/1.1 302 Found\r\nLocation: " + handler.path.encode() + b"\r\n\r\n"
+    handler.wfile.write(head)
+    handler.drip(b"a" * 65_536, every=0)
+
+
 def tiny_chunks(handler: Handler) -> None:
     """/tiny-chunks: chunks of one byte without end, as fast as they are taken."""
     handler.wfile.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -177,6 +184,7 @@ REPLIES: dict[str, Callable[[Handler], None]] = {
     "/drip-chunks": drip_chunks,
     "/drip-status": drip_status,
     "/drip-headers": drip_headers,
+    "/endless-redirect": endless_redirect,
     "/tiny-chunks": tiny_chunks,
     "/trailers": trailers,
     "/endless-headers": endless_headers,

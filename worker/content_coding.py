@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import brotli
@@ -22,6 +24,10 @@ MOST_INPUT_BYTES = 262_144
 # More than one is rare, and more than a few are an attack.
 MOST_LAYERS = 4
 _STEP_BYTES = 65_536
+# More than what is stored: data that can't be compressed any further gets a little longer by trying.
+_BROTLI_INPUT_BYTES = 131_072
+# One thread, so that there is one window at a time, and one place in which the memory for it is kept.
+_BROTLI_THREAD = ThreadPoolExecutor(1, "brotli")
 _ZLIB = zlib.MAX_WBITS
 _GZIP = zlib.MAX_WBITS | 16
 _RAW_DEFLATE = -zlib.MAX_WBITS
@@ -45,6 +51,13 @@ class Layer(Protocol):
 
     def decode(self, data: bytes, limit: int) -> bytes:
         """At most `limit` decoded bytes of `data` and of what is kept; nothing where all of it is used up.
+
+        Raises:
+            Broken: it is not in this coding.
+        """
+
+    def finish(self, limit: int) -> bytes:
+        """The same once all data is in.
 
         Raises:
             Broken: it is not in this coding.
@@ -89,6 +102,10 @@ class Deflated:
         self._kept = data
         return b"".join(parts)
 
+    def finish(self, limit: int) -> bytes:
+        """See `Layer`."""
+        return self.decode(b"", limit)
+
     def _inflated(self, data: bytes, limit: int) -> bytes:
         before, self._fed = self._fed, (self._fed + data[:2])[:2]
         try:
@@ -105,34 +122,51 @@ class Deflated:
 
 
 class Brotli:
-    """br (RFC 7932)."""
+    """br (RFC 7932), collected first and then unpacked in one go.
+
+    The library fills its window, 16 MB at most, whatever is asked of it: no such window may wait for a slow target.
+    """
 
     def __init__(self) -> None:
         """Nothing has come yet."""
-        self._decoder = brotli.Decompressor()
-        # The library gives whole blocks of 32 KB: what is over the limit waits here.
-        self._ready = b""
-        self._fed = False
+        self._packed = bytearray()
+        self._given = 0
+        self._finished = False
 
     @property
     def complete(self) -> bool:
         """False where the stream has begun and not ended."""
-        return self._decoder.is_finished() or not self._fed
+        return self._finished or not self._packed
 
     def decode(self, data: bytes, limit: int) -> bytes:
         """See `Layer`."""
-        self._fed = self._fed or bool(data)
-        try:
-            while len(self._ready) < limit and not self._decoder.is_finished():
-                part = self._decoder.process(data, output_buffer_limit=1)
-                self._ready += part
-                if not part and self._decoder.can_accept_more_data():
-                    break
-                data = b""
-        except brotli.error:
-            raise Broken from None
-        given, self._ready = self._ready[:limit], self._ready[limit:]
+        self._packed += data
+        return self.finish(limit) if len(self._packed) >= _BROTLI_INPUT_BYTES else b""
+
+    def finish(self, limit: int) -> bytes:
+        """See `Layer`."""
+        if not self._packed:
+            return b""
+        unpacked, self._finished = _BROTLI_THREAD.submit(_unpack, bytes(self._packed), self._given + limit).result()
+        given = unpacked[self._given :]
+        self._given += len(given)
         return given
+
+
+def _unpack(packed: bytes, limit: int) -> tuple[bytes, bool]:
+    """Up to `limit` bytes, and whether the stream ends with them."""
+    decoder, unpacked = brotli.Decompressor(), bytearray()
+    try:
+        while len(unpacked) < limit and not decoder.is_finished():
+            # Whole blocks of 32 KB come, however small the limit.
+            part = decoder.process(packed, output_buffer_limit=1)
+            if not part and decoder.can_accept_more_data():
+                break
+            unpacked += part
+            packed = b""
+    except brotli.error:
+        raise Broken from None
+    return bytes(unpacked[:limit]), decoder.is_finished() and len(unpacked) <= limit
 
 
 class Zstandard:
@@ -168,6 +202,10 @@ class Zstandard:
             data = self._decoder.unused_data if self._decoder.eof else b""
         self._kept = data
         return b"".join(parts)
+
+    def finish(self, limit: int) -> bytes:
+        """See `Layer`."""
+        return self.decode(b"", limit)
 
     @staticmethod
     def _new() -> zstd.ZstdDecompressor:
@@ -208,24 +246,42 @@ class Decoder:
         """
         return self._through(0, data, limit) if self._layers else data[:limit]
 
+    def finish(self, limit: int) -> bytes:
+        """At most `limit` decoded bytes that were held back until all data was in.
+
+        Raises:
+            Failure: see `decode`.
+        """
+        parts: list[bytes] = []
+        for place, layer in enumerate(self._layers):
+            while limit > 0 and (piece := self._checked(place, layer.finish, min(limit, _STEP_BYTES))):
+                parts.append(self._through(place + 1, piece, limit))
+                limit -= len(parts[-1])
+        return b"".join(parts)
+
     def _through(self, place: int, data: bytes, limit: int) -> bytes:
         """What comes out of the last layer when `data` goes into the one at `place`."""
+        if place == len(self._layers):
+            return data
         self._taken_in[place] += len(data)
         if self._taken_in[place] > MOST_INPUT_BYTES:
             message = f"More than {MOST_INPUT_BYTES} bytes of the compressed response body decode to next to nothing."
             raise Failure(ErrorType.BAD_RESPONSE, message)
-        if place + 1 == len(self._layers):
-            return self._decoded(place, data, limit)
+        last = place + 1 == len(self._layers)
         parts: list[bytes] = []
-        while limit > 0 and (piece := self._decoded(place, data, _STEP_BYTES)):
+        while limit > 0:
+            decode = partial(self._layers[place].decode, data)
+            piece = self._checked(place, decode, limit if last else _STEP_BYTES)
+            if not piece:
+                break
             data = b""
             parts.append(self._through(place + 1, piece, limit))
             limit -= len(parts[-1])
         return b"".join(parts)
 
-    def _decoded(self, place: int, data: bytes, limit: int) -> bytes:
+    def _checked(self, place: int, decode: Callable[[int], bytes], limit: int) -> bytes:
         try:
-            return self._layers[place].decode(data, limit)
+            return decode(limit)
         except Broken:
             message = f"The response body is not valid {self._codings[place]}, though its Content-Encoding says so."
             raise Failure(ErrorType.BAD_RESPONSE, message) from None

@@ -57,9 +57,10 @@ class Body:
             chunk = source.read1(_READ_BYTES, decode_content=False)
             if not chunk:
                 self.at_end = True
+                self._data += decoder.finish(_ENOUGH - len(self._data))
                 break
             self.wire_bytes += len(chunk)
             self.undecoded = decoder.undecoded
             self._data += decoder.decode(chunk, _ENOUGH - len(self._data))
-        if self.at_end and not decoder.complete:
+        if self.at_end and len(self._data) < _ENOUGH and not decoder.complete:
             raise Failure(ErrorType.BAD_RESPONSE, "The compressed response body breaks off before its end.")

@@ -62,6 +62,9 @@ def decoded(data: bytes, content_encoding: str, *, size: int = 16_384, limit: in
         part = decoder.decode(piece, limit - len(out))
         assert len(out) + len(part) <= limit
         out += part
+    if len(out) < limit:
+        out += decoder.finish(limit - len(out))
+    assert len(out) <= limit
     return out, decoder
 
 

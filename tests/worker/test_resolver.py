@@ -127,6 +127,8 @@ def test_look_ups_that_were_given_up_count_towards_the_share_of_their_site() -> 
         with pytest.raises(TimeoutError):
             resolver.resolve(f"n{number}.hang.example", 80, seconds=0.02)
     assert slow.asked == ["n0.hang.example", "n1.hang.example"]
+    # What nobody waits for any more must not pile up.
+    assert not resolver._jobs
     assert resolver.resolve("fast.example", 80, seconds=30)[0].ip == "192.0.2.9"
     slow.may_answer.set()
     assert resolver.resolve("again.hang.example", 80, seconds=30)
