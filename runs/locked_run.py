@@ -68,6 +68,11 @@ class LockedRun(NamedTuple):
     max_retries: int | None
     retry_delay_seconds: float | None
     max_retry_delay_seconds: float | None
+    scheduled_at: datetime
+    next_attempt_at: datetime | None
+    created_at: datetime
+    schedule_name: str | None
+    target_updated_at: datetime
 
     @property
     def is_deleted(self) -> bool:
@@ -97,6 +102,11 @@ RUN_COLUMNS = (
     "schedule__max_retries",
     "schedule__retry_delay_seconds",
     "schedule__max_retry_delay_seconds",
+    "scheduled_at",
+    "next_attempt_at",
+    "created_at",
+    "schedule__name",
+    "target__updated_at",
 )
 
 

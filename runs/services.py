@@ -7,15 +7,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs.claim import build_claim
+from runs.claim import claim_test_run
 from runs.errors import WrongState
 from runs.identity import new_run_id
 from runs.lifecycle import apply_changes, ended
-from runs.models import DEAD_STATUSES, FINAL_STATUSES, Attempt, Run, RunStatus, Trigger
+from runs.models import DEAD_STATUSES, FINAL_STATUSES, Run, RunStatus, Trigger
 from runs.tickets import Ticket
 from schedules.models import Schedule
 from targets.models import Target
-from targets.named_secrets import sources_for
 
 
 def _new_run(*, target_id: UUID, schedule_id: UUID | None, trigger: Trigger, now: datetime) -> Run:
@@ -103,7 +102,4 @@ def open_test_run(*, target_id: UUID, worker_id: UUID, now: datetime) -> Ticket:
         target = Target.objects.get(id=target_id)
         run = _new_run(target_id=target.id, schedule_id=None, trigger=Trigger.TEST, now=now)
         run.save(force_insert=True)
-        claim = build_claim(run, worker_id=worker_id, now=now, secrets=sources_for([target]))
-        apply_changes([claim.change], now=now)
-        Attempt.objects.bulk_create([claim.attempt])
-    return claim.ticket
+        return claim_test_run(run, worker_id=worker_id, now=now)

@@ -107,7 +107,7 @@ def render_request(template: RequestTemplate, context: RenderContext) -> Request
     headers = {
         **{name: value for name, value in sent.items() if name.lower() not in given},
         **headers,
-        **_own_headers(context),
+        **own_headers(context),
         **signature_headers(template.signing_secrets, message_id=run, at=at, body=body),
     }
     named = (context.secrets or {}).values()
@@ -230,7 +230,8 @@ def _refuse_headers(headers: Mapping[str, str]) -> None:
         raise TemplateProblem(problem)
 
 
-def _own_headers(context: RenderContext) -> dict[str, str]:
+def own_headers(context: RenderContext) -> dict[str, str]:
+    """What every request of a Run carries; no header of the user's may have one of these names."""
     own = {
         "Idempotency-Key": str(context.run_id),
         "X-Scheduler-Run-Id": str(context.run_id),
