@@ -101,8 +101,10 @@ def _kind_of(column: Column) -> _Kind:
 def binary_cursor() -> CursorWrapper:
     """A cursor that binds parameters on the server; Django's own puts them into the text of the statement."""
     connection.ensure_connection()
-    cursor = psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection))
-    cursor.format = psycopg.pq.Format.BINARY
+    plain = psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection))
+    plain.format = psycopg.pq.Format.BINARY
+    # Both wrap what a driver gives, whatever their annotations say.
+    cursor = cast("CursorWrapper", plain)
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 

@@ -36,9 +36,9 @@ class MomentWidget(AdminSplitDateTime):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
-        self.widgets[1] = AdminTimeWidget(attrs={"size": "13"}, format=CLOCK_FORMAT)
+        self.widgets = (self.widgets[0], AdminTimeWidget(attrs={"size": "13"}, format=CLOCK_FORMAT))
 
-    def decompress(self, value: datetime | None) -> list[Any]:
+    def decompress(self, value: datetime | None) -> list[Any]:  # type: ignore[override]
         """Local date and time, the time with its offset where it comes twice."""
         if value is None:
             return [None, None]

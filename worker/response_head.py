@@ -116,7 +116,7 @@ class BoundedResponse(http.client.HTTPResponse):
         while True:
             line = self.fp.readline(_LONGEST_LINE + 1).decode("latin-1")
             if not line:
-                raise RemoteDisconnected
+                raise RemoteDisconnected("")
             found = _STATUS_LINE.fullmatch(line)
             if found is None:
                 raise BadStatusLine(line)

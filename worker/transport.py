@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -93,8 +93,8 @@ class Transport(HTTPAdapter):
         prepared.headers = {**request.headers, "Accept-Encoding": "gzip, deflate"}  # type: ignore[assignment]
         prepared.call, prepared.target = call, target
         prepared.origin = Origin(parts.scheme, parts.host, parts.port, call.verify_tls)
-        answer: Answer = self.send(prepared, stream=True, timeout=_NO_TIMEOUT).raw  # type: ignore[arg-type]
-        return answer
+        response = self.send(prepared, stream=True, timeout=_NO_TIMEOUT)  # type: ignore[arg-type]
+        return cast("Answer", response.raw)
 
     def close(self) -> None:
         """Close the idle connections."""

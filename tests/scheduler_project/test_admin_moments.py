@@ -12,7 +12,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler_project.admin_moments import MomentField
+from scheduler_project.admin_moments import MomentField, MomentWidget
 
 FIELD = MomentField(required=False)
 # Berlin puts its clocks back at 01:00 UTC: 02:00 to 03:00 comes twice. On 2026-03-29 it is left out.
@@ -27,12 +27,12 @@ def _in_berlin() -> Iterator[None]:
 
 def shown(moment: datetime | None) -> list[str]:
     """The texts of the two inputs."""
-    widgets = FIELD.widget.get_context("at", moment, {})["widget"]["subwidgets"]
+    widgets = MomentWidget().get_context("at", moment, {})["widget"]["subwidgets"]
     return [widget["value"] for widget in widgets]
 
 
 def typed(day: str, clock: str) -> datetime | None:
-    moment = FIELD.clean([day, clock])
+    moment: datetime | None = FIELD.clean([day, clock])
     return moment and moment.astimezone(UTC)
 
 

@@ -41,7 +41,7 @@ def test_the_administrator_can_sign_in_with_the_password_shown() -> None:
 
 
 def test_the_key_shown_opens_everything() -> None:
-    key = find_key(text=start().api_key, now=NOW)
+    key = find_key(text=start().api_key, now=NOW, address="")
     assert set(key.scopes) == set(Scope.values)
     assert key.expires_at is None
 

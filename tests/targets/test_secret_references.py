@@ -23,9 +23,10 @@ def source(reference: str | None, value: str | None = None) -> SecretSource:
 def folder(tmp_path: Path, settings: Settings) -> Path:
     """A folder that secrets may be read from, beside one that they may not."""
     (tmp_path / "outside").write_text(CANARY)
-    settings.SECRETS_DIR = tmp_path / "secrets"
-    settings.SECRETS_DIR.mkdir()
-    return settings.SECRETS_DIR
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    settings.SECRETS_DIR = folder
+    return folder
 
 
 def test_a_stored_value_is_itself() -> None:

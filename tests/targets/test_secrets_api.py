@@ -12,10 +12,9 @@ from targets.masking import MASK
 from targets.models import Secret, SecretUse
 from targets.secret_services import create_secret
 from targets.services import create_target, delete_target
-from tests.api_client import ApiClient
+from tests.api_client import ApiClient, wrong_places
 from tests.factories import NOW
 from tests.signed_in import problem_of
-from tests.targets.test_api import wrong_places
 
 pytestmark = pytest.mark.django_db
 FIELDS = {"id", "name", "value", "reference", "allowed_hosts", "used_by", "used_by_count", "created_at", "updated_at"}

@@ -56,15 +56,15 @@ def test_a_name_that_leads_just_outside_may_be_called(ip: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ips", "open_ones"),
+    ("ips", "public"),
     [
         (("10.0.0.1", "8.8.8.8"), ["8.8.8.8"]),
         (("8.8.8.8", "10.0.0.1", "::1", "2606:4700::1111"), ["8.8.8.8", "2606:4700::1111"]),
         (("::ffff:10.0.0.1", "::ffff:8.8.8.8"), ["::ffff:8.8.8.8"]),
     ],
 )
-def test_of_a_public_and_a_private_address_only_the_public_one_is_left(ips: tuple[str, ...], open_ones: str) -> None:
-    assert allowed(*ips) == open_ones
+def test_of_public_and_private_addresses_only_the_public_ones_are_left(ips: tuple[str, ...], public: list[str]) -> None:
+    assert allowed(*ips) == public
 
 
 def test_a_name_with_closed_addresses_only_is_blocked_with_the_first_ones_reason() -> None:

@@ -123,9 +123,10 @@ def test_a_stored_secret_arrives_and_is_nowhere_else(executor: Executor, target:
 @pytest.fixture
 def folder(tmp_path: Path, settings: Settings) -> Path:
     """A folder that secrets may be read from."""
-    settings.SECRETS_DIR = tmp_path / "secrets"
-    settings.SECRETS_DIR.mkdir()
-    return settings.SECRETS_DIR
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    settings.SECRETS_DIR = folder
+    return folder
 
 
 def test_a_secret_in_a_file_is_read_when_it_is_sent(executor: Executor, target: RecordingTarget, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from worker.request_head import request_message
@@ -64,7 +66,7 @@ def test_a_value_is_sent_as_it_is(value: str) -> None:
         {"method": ""},
     ],
 )
-def test_what_would_break_out_of_its_line_is_refused(parts: dict[str, str]) -> None:
+def test_what_would_break_out_of_its_line_is_refused(parts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="can't be sent"):
         message(**parts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,12 @@ def test_a_failure_is_that_of_everybody_who_waited() -> None:
     tokens = Tokens(endpoint)
     flight_seen = threading.Event()
     original = tokens._follow
-    tokens._follow = lambda *args: (flight_seen.set(), original(*args))[1]  # type: ignore[method-assign]
+
+    def follow(*args: Any) -> Any:
+        flight_seen.set()
+        return original(*args)
+
+    tokens._follow = follow  # type: ignore[assignment,method-assign]
     with ThreadPoolExecutor(2) as pool:
         results = waiting(pool, tokens, endpoint, a_call())
         assert flight_seen.wait(SOON)
