@@ -90,8 +90,9 @@ def wind_down(stage: Stage, history: History) -> float:
 
 
 def judge(stage: Stage, history: History, began: datetime) -> list[Verdict]:
-    """All invariants, in the order of the report."""
+    """All invariants, in the order of the report. What they were judged by stays beside the logs."""
     processes = stage.fleet.incarnations
+    history.save(stage.directory / "history.jsonl")
     return [
         *(invariant(history) for invariant in INVARIANTS),
         resources_stay_flat(processes),

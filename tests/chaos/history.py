@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,13 @@ class History:
             self.ended_by_status = dict(cursor.fetchall())
             cursor.execute("SELECT id::text FROM worker_workerprocess")
             self.workers_left = {row[0] for row in cursor.fetchall()}
+
+    def save(self, path: Path) -> None:
+        """Keep all of it, to look into when an invariant does not hold."""
+        with path.open("w", encoding="utf-8") as file:
+            for kind, rows in (("run", self.runs), ("attempt", self.attempts), ("schedule", self.schedules)):
+                file.writelines(json.dumps({"kind": kind, **asdict(row)}) + "\n" for row in rows.values())
+            file.writelines(json.dumps({"kind": "call", **asdict(call)}) + "\n" for call in self.calls)
 
     def stop_ticks(self, connection: psycopg.Connection[Any]) -> None:
         """Let no further nominal time arise; note up to where each schedule has come."""
