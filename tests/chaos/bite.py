@@ -24,6 +24,7 @@ EXPECTED: dict[str, tuple[str, str]] = {
     "advance_before_the_runs": ("kills", "no nominal time is missing"),
     "random_key": ("kills", "every call received is known, once"),
     "random_run_id": ("kills", "no nominal time has two runs"),
+    "overlook_active_runs": ("kills", "overlap policies skip and queue hold"),
     "retry_an_at_most_once_orphan": ("kills", "at-most-once orphans are never sent again"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,7 @@ class Incarnation:
     # Killed or frozen past its lease by us: its Runs may be lost.
     struck: bool = False
     told_to_end: bool = False
+    ready: bool = False
     samples: list[Sample] = field(default_factory=list)
 
     @property
@@ -140,13 +142,21 @@ class Fleet:
                 incarnation.process.wait()
 
     def take_samples(self) -> None:
-        """Note what each process takes, once a second."""
+        """Note what each process that has started takes, once a second."""
         if time.monotonic() < self._sample_at:
             return
         self._sample_at = time.monotonic() + SAMPLE_SECONDS
         for incarnation in self._current.values():
-            if incarnation.alive and (sample := sample_of(incarnation.process.pid)):
+            # How long a process takes to start is the machine's business.
+            incarnation.ready = incarnation.ready or bool(incarnation.ids())
+            if incarnation.ready and incarnation.alive and (sample := sample_of(incarnation.process.pid)):
                 incarnation.samples.append(sample)
+
+    def save_samples(self, path: Path) -> None:
+        """Keep them, to see how memory went."""
+        with path.open("w", encoding="utf-8") as file:
+            for one in self.incarnations:
+                file.writelines(json.dumps({"worker": one.log.stem, **asdict(each)}) + "\n" for each in one.samples)
 
     def victims(self) -> set[str]:
         """Ids of all workers that may have lost Runs: killed, frozen, or ended with something left to do."""

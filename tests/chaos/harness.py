@@ -93,6 +93,7 @@ def judge(stage: Stage, history: History, began: datetime) -> list[Verdict]:
     """All invariants, in the order of the report. What they were judged by stays beside the logs."""
     processes = stage.fleet.incarnations
     history.save(stage.directory / "history.jsonl")
+    stage.fleet.save_samples(stage.directory / "samples.jsonl")
     return [
         *(invariant(history) for invariant in INVARIANTS),
         resources_stay_flat(processes),

@@ -186,9 +186,9 @@ class History:
     def save(self, path: Path) -> None:
         """Keep all of it, to look into when an invariant does not hold."""
         with path.open("w", encoding="utf-8") as file:
-            for kind, rows in (("run", self.runs), ("attempt", self.attempts), ("schedule", self.schedules)):
-                file.writelines(json.dumps({"kind": kind, **asdict(row)}) + "\n" for row in rows.values())
-            file.writelines(json.dumps({"kind": "call", **asdict(call)}) + "\n" for call in self.calls)
+            for table, rows in (("run", self.runs), ("attempt", self.attempts), ("schedule", self.schedules)):
+                file.writelines(json.dumps({"table": table, **asdict(row)}) + "\n" for row in rows.values())
+            file.writelines(json.dumps({"table": "call", **asdict(call)}) + "\n" for call in self.calls)
 
     def stop_ticks(self, connection: psycopg.Connection[Any]) -> None:
         """Let no further nominal time arise; note up to where each schedule has come."""

@@ -108,6 +108,11 @@ def retry_an_at_most_once_orphan() -> None:
     put("runs.rescue:may_resend", lambda _policy, _method: True)
 
 
+def overlook_active_runs() -> None:
+    """Enqueue takes every schedule for idle."""
+    put("runs.querysets:RunQuerySet.active_per_schedule", lambda _self, _schedules: {})
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     mutation.__name__: mutation
     for mutation in (
@@ -118,6 +123,7 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         random_key,
         random_run_id,
         retry_an_at_most_once_orphan,
+        overlook_active_runs,
     )
 }
 
