@@ -36,12 +36,16 @@ def no_surprise_in_logs(incarnations: Sequence[Incarnation]) -> Verdict:
 
 
 def everybody_ended_as_told(incarnations: Sequence[Incarnation]) -> Verdict:
-    """No worker ended on its own; SIGTERM ended it with 0, unless the database kept it from writing its results."""
+    """No worker ended on its own; SIGTERM ended it with 0, unless the database kept it from writing its results.
+
+    A process that has not become a worker yet has nothing to finish: the signal itself may end it.
+    """
     verdict = Verdict("workers end only when told to, and well")
     for one in incarnations:
         code = one.process.poll()
         killed = one.struck and code == -signal.SIGKILL
-        right = one.told_to_end and (killed or code == 0 or (code == 1 and one.left_something()))
+        unborn = code == -signal.SIGTERM and not one.ids()
+        right = one.told_to_end and (killed or unborn or code == 0 or (code == 1 and one.left_something()))
         verdict.look(right, f"{one.log.name} ended with {code}")
     return verdict
 
