@@ -1,7 +1,8 @@
 """`python -m tests.chaos.bite [MUTATION ...]`: show that the harness turns red when a mechanism is taken out.
 
 Each mutation runs under a short plan that meets it, and the same plan runs without any: the first must be red by the
-invariant named here, the second green.
+invariant named here, the second green. Some mechanisms guard against a race of a second or less: where the first
+sequence of faults has not met it, up to two others are tried.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.chaos.__main__ import say
 from tests.chaos.fleet import CHECKOUT
 from tests.chaos.mutations import MUTATIONS, NONE
 
-SEED = "7"
+SEEDS = (7, 8, 9)
 # The plan, and the invariant that must notice.
 EXPECTED: dict[str, tuple[str, str]] = {
     "drop_the_token": ("freezes", "no run and no attempt is stuck"),
@@ -41,21 +42,26 @@ def main() -> int:
 
 
 def _is_green(plan: str) -> bool:
-    red = _red_by(plan, NONE)
+    red = _red_by(plan, NONE, SEEDS[0])
     say(f"{'BAD ' if red else 'ok  '} {plan}, nothing taken out: {'red by ' + '; '.join(red) if red else 'green'}")
     return not red
 
 
 def _is_caught(name: str) -> bool:
     plan, expected = EXPECTED[name]
-    red = _red_by(plan, name)
-    say(f"{'ok  ' if expected in red else 'BAD '} {plan}, {name}: {'red by ' + '; '.join(red) if red else 'green'}")
-    return expected in red
+    for seed in SEEDS:
+        red = _red_by(plan, name, seed)
+        told = f"red by {'; '.join(red)}" if red else "green"
+        say(f"{'ok  ' if expected in red else 'BAD '} {plan}, seed {seed}, {name}: {told}")
+        if expected in red:
+            return True
+    return False
 
 
-def _red_by(plan: str, mutation: str) -> list[str]:
+def _red_by(plan: str, mutation: str, seed: int) -> list[str]:
     """Names of the invariants that a run with the mutation breaks, each with a first example on standard error."""
-    command = [sys.executable, "-m", "tests.chaos", "--seed", SEED, "--plan", plan, "--mutation", mutation, "--json"]
+    options = ["--seed", str(seed), "--plan", plan, "--mutation", mutation, "--json"]
+    command = [sys.executable, "-m", "tests.chaos", *options]
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=False)
     if not done.stdout:
         return ["a harness that failed itself"]

@@ -83,12 +83,23 @@ def in_turn(kinds: Sequence[Kind], rng: random.Random, *, start: float) -> list[
     return faults
 
 
+def outages(rng: random.Random) -> list[Fault]:
+    """The database away past the lease again and again: what matters is who is the first to be back, by a second."""
+    faults = []
+    at = 4.0
+    for _ in range(5):
+        seconds = LEASE_SECONDS + rng.uniform(0.0, 4.5)
+        faults.append(Fault(at, Kind.DATABASE_AWAY, seconds=seconds))
+        at += seconds + 5
+    return faults
+
+
 # The plans by name: one with everything, and the short ones that mutations are tried with.
 PLANS: dict[str, Callable[[int], list[Fault]]] = {
     "everything": everything,
     "freezes": lambda seed: in_turn([Kind.FREEZE] * 3, random.Random(seed), start=4.0),
     "kills": lambda seed: in_turn([Kind.KILL] * 6, random.Random(seed), start=4.0),
-    "away": lambda seed: in_turn([Kind.DATABASE_AWAY], random.Random(seed), start=4.0),
+    "away": lambda seed: outages(random.Random(seed)),
 }
 
 
