@@ -86,7 +86,7 @@ def test_g18_each_start_has_an_id_of_its_own_and_a_clean_exit_leaves_no_row(work
 
 
 def test_g18_a_run_of_a_worker_without_a_row_is_an_orphan_at_once(workers: Workers, target: RecordingTarget) -> None:
-    run = call(target.url("/slow?seconds=30"), on_worker_lost="fail")
+    run = call(target.url("/held"), on_worker_lost="fail")
     lost = workers.start(WORKER_LEASE_SECONDS="600")
     target.wait_for(1)
     workers.kill(lost)
@@ -98,26 +98,39 @@ def test_g18_a_run_of_a_worker_without_a_row_is_an_orphan_at_once(workers: Worke
 def test_g19_two_signals_at_once_are_one_and_the_call_in_flight_ends_well(
     workers: Workers, target: RecordingTarget
 ) -> None:
-    run = call(target.url("/slow?seconds=2"))
-    worker = workers.start()
+    run = call(target.url("/held"))
+    worker = workers.start(WORKER_DRAIN_SECONDS="60")
     target.wait_for(1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+    # While it is stopped they gather; then it gets them all in the same moment.
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
         worker.send_signal(number)
+    wait_until(is_draining, "the worker drains")
+    target.release()
     assert worker.wait(PATIENCE_SECONDS) == 0
     assert Run.objects.get(id=run.id).status == "success"
     assert "second signal" not in workers.log()
 
 
 def test_g19_a_stop_claims_nothing_more(workers: Workers, target: RecordingTarget) -> None:
-    first = call(target.url("/slow?seconds=2"))
-    worker = workers.start("--concurrency=2")
+    first = call(target.url("/held"))
+    worker = workers.start("--concurrency=2", WORKER_DRAIN_SECONDS="60")
     target.wait_for(1)
     worker.send_signal(signal.SIGTERM)
-    wait_until(lambda: WorkerProcess.objects.filter(draining=True).exists(), "the worker drains")
+    wait_until(is_draining, "the worker drains")
     waiting = call(target.url("/"))
+    for _ in range(3):
+        # Seven polls by its own time.
+        beat = WorkerProcess.objects.get().last_seen_at
+        wait_until(lambda beat=beat: WorkerProcess.objects.get().last_seen_at > beat, "it beats once more")
+    target.release()
     assert worker.wait(PATIENCE_SECONDS) == 0
     statuses = dict(Run.objects.values_list("id", "status"))
     assert statuses == {first.id: "success", waiting.id: "pending"}
+
+
+def is_draining() -> bool:
+    """Whether the worker has said that it takes no more work."""
+    return WorkerProcess.objects.filter(draining=True).exists()
 
 
 @pytest.mark.postgres_only
@@ -127,8 +140,10 @@ def test_g21_workers_whose_clocks_are_an_hour_wrong_change_nothing(workers: Work
     aim = make_target(url=target.url("/"))
     schedules = every_second(aim, 4)
     unwell = call(target.url("/status/503"), max_retries=2, retry_delay_seconds=0.5)
-    fast = workers.start_altered(f"skewed:{HOUR}", "--concurrency=2")
-    slow = workers.start_altered(f"skewed:-{HOUR}", "--concurrency=2")
+    # Long enough that a machine which halts for a moment makes nobody look dead.
+    lease = {"WORKER_LEASE_SECONDS": "30"}
+    fast = workers.start_altered(f"skewed:{HOUR}", "--concurrency=2", **lease)
+    slow = workers.start_altered(f"skewed:-{HOUR}", "--concurrency=2", **lease)
     wait_until(lambda: len({*Attempt.objects.values_list("worker_id", flat=True)}) == 2, "both make calls")
     wait_until(lambda: Run.objects.filter(status="success").count() > 40, "runs end")
     unwell = ended(unwell)
