@@ -137,8 +137,9 @@ def _excuse(earlier: AttemptRow | None, later: CallSeen) -> str:
         return "fenced"
     if earlier.error == "worker_lost":
         return "worker lost"
-    hung_up = earlier.error in HUNG_UP and earlier.completed is not None
-    return "caller had hung up" if hung_up and later.arrived >= earlier.completed - CLOCK_TOLERANCE else ""
+    if earlier.error in HUNG_UP and earlier.completed is not None:
+        return "caller had hung up" if later.arrived >= earlier.completed - CLOCK_TOLERANCE else ""
+    return ""
 
 
 def one_success_at_most(history: History) -> Verdict:
