@@ -111,10 +111,13 @@ def test_a_request_that_dies_on_a_kept_connection_is_not_sent_again(fresh: Execu
 
 
 def test_the_deadline_of_one_call_does_not_end_the_next_one(fresh: Executor, target: RecordingTarget) -> None:
-    fresh.execute(spec(target.url("/x"), timeout_seconds=0.2))
+    # On a machine that halts for a moment the first may be late itself.
+    while fresh.execute(spec(target.url("/x"), timeout_seconds=0.2)).error_type is ErrorType.TIMEOUT:
+        continue
     outcome = fresh.execute(spec(target.url("/slow?seconds=0.4")))
     assert outcome.error_type is ErrorType.NONE
-    assert connections(target) == 1
+    first, second = target.calls()[-2:]
+    assert second.connection == first.connection
 
 
 def test_a_withheld_call_leaves_no_connection_behind(fresh: Executor, target: RecordingTarget) -> None:
