@@ -41,7 +41,7 @@ INSERT INTO runs_run (id, schedule_id, target_id, trigger, status, reason, misse
     created_at, token)
 SELECT {id}, (%(schedules)s::uuid[])[1 + g %% {count}], %(target)s, 'schedule', 'success', '', 0, false, at, at, at, 1,
     200, 'none', '', '', at, 1
-FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at FROM generate_series(%(low)s, %(high)s) g) t
+FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at FROM generate_series(%(low)s::int, %(high)s::int) g) t
 """
 FILL_ATTEMPTS = """
 INSERT INTO runs_attempt (id, run_id, attempt_number, token, worker_id, request_url, request_method, request_headers,
@@ -49,7 +49,7 @@ INSERT INTO runs_attempt (id, run_id, attempt_number, token, worker_id, request_
     response_truncated, response_size_bytes, error_type, error_message, fenced, timings, created_at)
 SELECT {id}, {run}, 1, 1, %(target)s, 'https://example.com/', 'POST', '{{}}', repeat('q', 200), at, at, 5, 200, '{{}}',
     repeat(md5(g::text), 20), false, 640, 'none', '', false, '{{}}', at
-FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at FROM generate_series(%(low)s, %(high)s) g) t
+FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at FROM generate_series(%(low)s::int, %(high)s::int) g) t
 """
 
 
@@ -136,7 +136,7 @@ def beside(*command: str, settings: dict[str, str]) -> Iterator[list[str]]:
 def row(name: str, took: list[float], printed: list[str]) -> str:
     """One line of the table."""
     ordered = sorted(took)
-    gone = json.loads(printed[0]) if printed and printed[0].strip() else {"runs": {}, "bodies": 0}
+    gone: dict[str, Any] = json.loads(printed[0]) if printed and printed[0].strip() else {"runs": {}, "bodies": 0}
     work = sum(gone["runs"].values()) + gone["bodies"]
     marks = " | ".join(f"{ordered[len(ordered) * share // 100]:.1f}" for share in (50, 99))
     return f"| {name} | {work:,} | {len(took)} | {marks} | {ordered[-1]:.1f} |"

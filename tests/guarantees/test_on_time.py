@@ -19,6 +19,7 @@ from runs.outcome import Outcome
 from schedules.clock import database_now
 from schedules.models import Schedule
 from targets.models import Target
+from targets.request_draft import Sendable
 from targets.request_spec import RequestSpec
 from tests.factories import make_schedule, make_target
 from tests.worker.workers import SUCCESS, UNAVAILABLE, Monotonic, make_config
@@ -42,8 +43,9 @@ class Targets:
         self.held = 0
         self._lock = threading.Lock()
 
-    def execute(self, request: RequestSpec, *, may_send: Callable[[], bool]) -> Outcome:
+    def execute(self, request: Sendable, *, may_send: Callable[[], bool]) -> Outcome:
         """As the URL says."""
+        assert isinstance(request, RequestSpec)
         if request.url == FROZEN:
             with self._lock:
                 self.held += 1
@@ -138,7 +140,8 @@ def test_g6_every_retry_starts_at_its_time_however_long_the_poll() -> None:
     )
     simulation.live_for(20)
     attempts = list(Attempt.objects.filter(run__schedule=schedule).order_by("attempt_number"))
-    waits = [(later.started_at - earlier.completed_at).total_seconds() for earlier, later in pairwise(attempts)]
+    moments = [(attempt.started_at, attempt.completed_at) for attempt in attempts if attempt.completed_at]
+    waits = [(later - ended).total_seconds() for (_, ended), (later, _) in pairwise(moments)]
     assert len(waits) == 4
     for wait, least in zip(waits, (1, 2, 4, 8), strict=True):
         assert least <= wait <= least * 1.1 + PROMPT_SECONDS
