@@ -41,7 +41,8 @@ INSERT INTO runs_run (id, schedule_id, target_id, trigger, status, reason, misse
     created_at, token)
 SELECT {id}, (%(schedules)s::uuid[])[1 + g %% {count}], %(target)s, 'schedule', 'success', '', 0, false, at, at, at, 1,
     200, 'none', '', '', at, 1
-FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at FROM generate_series(%(low)s::int, %(high)s::int) g) t
+FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at
+      FROM generate_series(%(low)s::int, %(high)s::int) g) t
 """
 FILL_ATTEMPTS = """
 INSERT INTO runs_attempt (id, run_id, attempt_number, token, worker_id, request_url, request_method, request_headers,
@@ -49,7 +50,8 @@ INSERT INTO runs_attempt (id, run_id, attempt_number, token, worker_id, request_
     response_truncated, response_size_bytes, error_type, error_message, fenced, timings, created_at)
 SELECT {id}, {run}, 1, 1, %(target)s, 'https://example.com/', 'POST', '{{}}', repeat('q', 200), at, at, 5, 200, '{{}}',
     repeat(md5(g::text), 20), false, 640, 'none', '', false, '{{}}', at
-FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at FROM generate_series(%(low)s::int, %(high)s::int) g) t
+FROM (SELECT g, now() - interval '{age} days' + g * interval '1 ms' AS at
+      FROM generate_series(%(low)s::int, %(high)s::int) g) t
 """
 
 

@@ -206,6 +206,13 @@ def active_runs(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
+def overdue_schedules(connection: psycopg.Connection[Any]) -> int:
+    """How many schedules enqueue is behind with."""
+    sql = "SELECT count(*) FROM schedules_schedule WHERE status = 'active' AND next_run_at < now() - interval '2 s'"
+    row = connection.execute(sql).fetchone()
+    return int(row[0]) if row else 0
+
+
 def read_calls(logs: Iterable[Path]) -> list[CallSeen]:
     """The calls in the logs of tests.chaos.logging_target."""
     return [call for log in logs for call in _calls_in(log)]
