@@ -24,6 +24,9 @@ OURS = ("access", "targets", "schedules", "runs", "worker")
 # Sorts before everything that waits, so that the one seat is ours.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 LEASE_SECONDS = 30.0
+HELD = (
+    "Some process holds a lock for long: a frozen worker, a backup, an open shell? End it; then ask the doctor again."
+)
 
 
 class _OneSeat:
@@ -68,7 +71,8 @@ def _tried() -> list[Finding]:
     except _RolledBackError:
         return findings
     except DatabaseError as error:
-        remedy = "Does DATABASE_URL's user own the tables, and does nobody hold a lock for long?"
+        # "database is locked" on SQLite, "canceling statement due to lock timeout" on PostgreSQL.
+        remedy = HELD if "lock" in str(error) else "Does DATABASE_URL's user own the tables?"
         return [failure("claim", f"A claim could not be tried: {one_line(error)}", remedy)]
 
 

@@ -51,7 +51,15 @@ def test_a_claim_that_nothing_comes_of_is_a_failure() -> None:
     assert findings()["claim"].level is Level.FAILURE
 
 
+@pytest.mark.parametrize("words", ["database is locked", "canceling statement due to lock timeout"])
+def test_a_lock_that_somebody_holds_is_told_from_a_lack_of_rights(words: str) -> None:
+    with failing_database(OperationalError(words), when=lambda sql: sql.startswith("INSERT")):
+        found = findings()
+    assert "frozen worker" in found["claim"].remedy
+
+
 def test_a_table_that_may_not_be_written_is_one_line() -> None:
     with failing_database(OperationalError("permission denied\nhint"), when=lambda sql: sql.startswith("INSERT")):
         found = findings()
     assert found["claim"].sentence == "A claim could not be tried: permission denied."
+    assert "own the tables" in found["claim"].remedy
