@@ -97,9 +97,9 @@ class Fleet:
         self._current[slot].told_to_end = True
         self._signal(slot, signal.SIGTERM)
 
-    def freeze(self, slot: int) -> Incarnation:
+    def freeze(self, slot: int, *, past_the_lease: bool) -> Incarnation:
         """SIGSTOP; who was frozen."""
-        self._current[slot].struck = True
+        self._current[slot].struck |= past_the_lease
         self._signal(slot, signal.SIGSTOP)
         return self._current[slot]
 

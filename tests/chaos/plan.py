@@ -24,6 +24,7 @@ class Kind(StrEnum):
     KILL = "kill -9"
     TERMINATE = "SIGTERM"
     FREEZE = "SIGSTOP past the lease"
+    HICCUP = "SIGSTOP for less than a lease"
     RESTART_FAST = "database restart, fast"
     RESTART_IMMEDIATE = "database restart, immediate"
     DATABASE_AWAY = "database away past the lease"
@@ -47,6 +48,7 @@ LASTS: dict[Kind, tuple[float | None, float]] = {
     Kind.KILL: (0.0, 3.0),
     Kind.TERMINATE: (0.0, 3.0),
     Kind.FREEZE: (None, 5.0),
+    Kind.HICCUP: (2.3, 3.0),
     Kind.RESTART_FAST: (0.3, 4.0),
     Kind.RESTART_IMMEDIATE: (0.3, 4.0),
     Kind.DATABASE_AWAY: (None, 11.0),
@@ -84,13 +86,15 @@ def in_turn(kinds: Sequence[Kind], rng: random.Random, *, start: float) -> list[
 
 
 def outages(rng: random.Random) -> list[Fault]:
-    """The database away past the lease again and again: what matters is who is the first to be back, by a second."""
+    """The database away past the lease, and one worker a little slower than the others to find it back.
+
+    Workers look for it 0.5, 1.5, 3.5 and 7.5 s after they have lost it: it is back before the last of these, and by
+    then the slow one, which stands still for less than a lease, has not beaten yet.
+    """
     faults = []
-    at = 4.0
-    for _ in range(5):
-        seconds = LEASE_SECONDS + rng.uniform(0.0, 4.5)
-        faults.append(Fault(at, Kind.DATABASE_AWAY, seconds=seconds))
-        at += seconds + 5
+    for at in (4.0, 22.0):
+        away = Fault(at, Kind.DATABASE_AWAY, seconds=5.4)
+        faults += [away, Fault(at + 5.6, Kind.HICCUP, rng.randrange(SURVIVOR), lasts(Kind.HICCUP, LEASE_SECONDS))]
     return faults
 
 
@@ -103,7 +107,7 @@ PLANS: dict[str, Callable[[int], list[Fault]]] = {
 }
 
 
-OFTEN: tuple[Kind, ...] = (Kind.KILL, *(kind for kind in Kind if kind is not Kind.BURST))
+OFTEN: tuple[Kind, ...] = (Kind.KILL, *(kind for kind in Kind if kind not in (Kind.BURST, Kind.HICCUP)))
 
 
 def endless(seed: int, seconds: float, *, lease_seconds: float) -> list[Fault]:

@@ -27,6 +27,7 @@ SEATS = 40
 TARGETS = 2
 # Schedules of the burst are written so long before they are due.
 BURST_NOTICE = 3.0
+OF_ONE_WORKER = (Kind.KILL, Kind.TERMINATE, Kind.FREEZE, Kind.HICCUP)
 
 
 class Stage:
@@ -102,6 +103,7 @@ class Stage:
             Kind.KILL: lambda: self.fleet.kill(fault.worker),
             Kind.TERMINATE: lambda: self.fleet.terminate(fault.worker),
             Kind.FREEZE: lambda: self._freeze(fault),
+            Kind.HICCUP: lambda: self._freeze(fault),
             Kind.RESTART_FAST: lambda: self._restart(fault, fast=True),
             Kind.RESTART_IMMEDIATE: lambda: self._restart(fault, fast=False),
             Kind.DATABASE_AWAY: lambda: self._restart(fault, fast=True),
@@ -109,7 +111,7 @@ class Stage:
             Kind.TARGET_FAILING: lambda: self._fail_target(fault),
             Kind.BURST: self._write_burst,
         }
-        whose = f" (worker {fault.worker})" if fault.kind in (Kind.KILL, Kind.TERMINATE, Kind.FREEZE) else ""
+        whose = f" (worker {fault.worker})" if fault.kind in OF_ONE_WORKER else ""
         self.told.append(f"{time.monotonic() - zero:6.1f} s  {fault.kind}{whose}")
         acts[fault.kind]()
 
@@ -125,7 +127,7 @@ class Stage:
             connection.close()
 
     def _freeze(self, fault: Fault) -> None:
-        frozen = self.fleet.freeze(fault.worker)
+        frozen = self.fleet.freeze(fault.worker, past_the_lease=fault.kind is Kind.FREEZE)
         self.at(time.monotonic() + fault.seconds, lambda: self.fleet.thaw(frozen))
 
     def _restart(self, fault: Fault, *, fast: bool) -> None:
