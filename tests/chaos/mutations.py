@@ -69,18 +69,18 @@ def advance_before_the_runs() -> None:
     waiting: list[Any] = []
 
     def only_advanced(items: Sequence[Any], *, now: Any) -> None:
-        created = [run for item in items for run in item.runs]
-        update_rows = import_module("runs.batch_update").update_rows
-        model, columns = import_module("schedules.models").Schedule, import_module("runs.enqueue").ENQUEUE_COLUMNS
-        update_rows(model, match=("id",), write=columns, rows=[(item.schedule.id, *item.columns()) for item in items])
-        waiting.append(created)
+        enqueue = import_module("runs.enqueue")
+        model, columns = import_module("schedules.models").Schedule, enqueue.ENQUEUE_COLUMNS
+        rows = [(item.schedule.id, *item.columns()) for item in items]
+        enqueue.update_rows(model, match=("id",), write=columns, rows=rows)
+        waiting.extend(run for item in items for run in item.runs)
 
     def in_two_steps(*args: Any, **kwargs: Any) -> Any:
         waiting.clear()
         looked_at = enqueue_due(*args, **kwargs)
-        for created in waiting:
-            model = import_module("runs.models").Run
-            model.with_deleted.bulk_create([model(**run._asdict()) for run in created])
+        if waiting:
+            enqueue = import_module("runs.enqueue")
+            enqueue.insert_rows(import_module("runs.models").Run, enqueue.NewRun._fields, waiting)
         return looked_at
 
     put("runs.enqueue:_write", only_advanced)
@@ -90,11 +90,11 @@ def advance_before_the_runs() -> None:
 def random_key() -> None:
     """Each attempt is sent with a key of its own."""
 
-    def with_random_key(template: Any, context: Any) -> Any:
-        spec = render(template, context)
-        return dataclasses.replace(spec, headers={**spec.headers, "Idempotency-Key": str(uuid.uuid4())})
+    def with_random_key(context: Any) -> dict[str, str]:
+        return {**own_headers(context), "Idempotency-Key": str(uuid.uuid4())}
 
-    render = put("runs.claim:render_request", with_random_key)
+    own_headers = put("targets.request_spec:own_headers", with_random_key)
+    put("targets.plain_request:own_headers", with_random_key)
 
 
 def random_run_id() -> None:
