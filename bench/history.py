@@ -58,17 +58,26 @@ def main() -> None:
     from django.db import connection, transaction
 
     with transaction.atomic(), connection.cursor() as cursor:
-        # Triggers of foreign keys would look up each row; these rows are right by construction.
-        cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SET LOCAL maintenance_work_mem = '512MB'")
         with _without_indexes(cursor, ("schedules_schedule", "runs_run", "runs_attempt", "runs_schedulerollup")):
-            _idle_schedules(cursor, options.idle)
-            cursor.execute(OWNERS)
-            cursor.execute(HISTORY, [options.past, options.past, options.past])
-            _runs(cursor)
-            _attempts(cursor)
-            _rollups(cursor)
+            fill(cursor, idle=options.idle, past=options.past)
+
+
+def fill(cursor: Any, *, idle: int, past: int) -> None:
+    """Add `idle` schedules to the targets that there are, and `past` ended Runs to these schedules.
+
+    In a transaction of the caller's, as a superuser.
+    """
+    # Triggers of foreign keys would look up each row; these rows are right by construction.
+    cursor.execute("SET LOCAL session_replication_role = replica")
+    _idle_schedules(cursor, idle)
+    cursor.execute(OWNERS)
+    cursor.execute(HISTORY, [past, past, past])
+    _runs(cursor)
+    _attempts(cursor)
+    _rollups(cursor)
+    cursor.execute("SET LOCAL session_replication_role = origin")
 
 
 @contextmanager

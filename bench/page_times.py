@@ -48,12 +48,13 @@ def _pages(api: Client, admin: Client) -> Mapping[str, tuple[Client, str]]:
     return {
         "list": (api, "/api/v1/runs?limit=100"),
         "list of a schedule": (api, f"/api/v1/runs?limit=100&schedule_id={owner}"),
-        "list of failures": (api, "/api/v1/runs?limit=100&dead=true"),
+        # As many as there are among a thousand runs: a longer page takes longer, and that is not asked.
+        "list of failures": (api, "/api/v1/runs?limit=20&dead=true"),
         "detail": (api, f"/api/v1/runs/{newest.id}"),
         "metrics": (api, "/api/v1/metrics"),
         "prometheus": (api, "/api/v1/metrics/prometheus"),
         "admin list": (admin, "/admin/runs/run/"),
-        "admin failures": (admin, "/admin/runs/run/?dead=true"),
+        "admin search": (admin, f"/admin/runs/run/?q={newest.id}"),
         "admin start": (admin, "/admin/"),
         "admin run": (admin, f"/admin/runs/run/{newest.id}/change/"),
     }
