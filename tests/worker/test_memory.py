@@ -39,7 +39,10 @@ def measured() -> Iterator[dict[str, dict[str, Any]]]:
     with RecordingTarget() as target:
         paths = [f"/bomb/{quote(coding)}" for coding in bombs()]
         for path, (coding, body) in zip(paths, bombs().items(), strict=True):
-            head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = (
+                f"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+                f"Content-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
             target.script(path, head.encode() + body)
             target.script(path.replace("%2C%20", ","), head.encode() + body)
         urls = [target.url(path) for path in ("/first", *paths, *ENDLESS)]
