@@ -81,7 +81,7 @@ def past() -> None:
     for number in range(8):
         make_target(name=f"Target {number}")
     with connection.cursor() as cursor:
-        fill(cursor, idle=IDLE, past=PAST); import os; cursor.execute(os.environ["DROP_IT"])
+        fill(cursor, idle=IDLE, past=PAST)
         cursor.execute(f"ANALYZE {', '.join(TABLES)}, targets_target, runs_minuterollup")
     scale_statistics(TABLES, MILLION)
 
