@@ -11,7 +11,9 @@ import json
 import logging
 import re
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from access.request_id import current_request_id
@@ -22,6 +24,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _FOREIGN = frozenset({"request", "sql", "params"})
 _PLAIN = re.compile(r"[\w.:/+,@%()<>*-]+", re.ASCII)
 _FRAMES_SHOWN = 6
+# `extra={"action": ..., "each": [(message, fields), ...]}`: a line for each of many events at once.
+EACH = "each"
 
 
 def logging_config() -> dict[str, Any]:
@@ -49,9 +53,13 @@ class LineFormatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC)
         fields = {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
         action = fields.pop("action", record.name)
-        parts = [f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z", record.levelname, f"action={action}"]
-        parts.append(f"msg={_quoted(record.getMessage())}")
-        parts += [f"{key}={_shown(value)}" for key, value in fields.items() if key not in _FOREIGN]
+        each = fields.pop(EACH, None)
+        start = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z {record.levelname} action={action}"
+        if each is not None:
+            # Many events of one kind: a record for each would cost more than what it tells of.
+            return "\n".join(f"{start} msg={_quoted(message)} {_listed(of_event)}" for message, of_event in each)
+        parts = [start, f"msg={_quoted(record.getMessage())}"]
+        parts += [_listed(fields)] if fields else []
         request_id = current_request_id()
         parts += [f"request_id={request_id}"] if request_id else []
         if record.exc_info and record.exc_info[1] is not None:
@@ -59,11 +67,18 @@ class LineFormatter(logging.Formatter):
         return " ".join(parts)
 
 
+def _listed(fields: Mapping[str, object]) -> str:
+    return " ".join(
+        f"{key}={_shown(value)}" for key, value in fields.items() if value is not None and key not in _FOREIGN
+    )
+
+
 def _shown(value: object) -> str:
     text = str(value)
     return text if _PLAIN.fullmatch(text) else _quoted(text)
 
 
+@lru_cache(maxsize=256)
 def _quoted(text: str) -> str:
     """A JSON string in which everything that isn't printable is escaped."""
     quoted = json.dumps(text, ensure_ascii=False)

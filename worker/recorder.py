@@ -83,26 +83,27 @@ class Recorder:
             logger.info("%d calls handed back unsent", count, extra={"action": "handed_back", "runs": count})
         if results:
             record_results(results, now=now)
-        for result in results:
-            _log(result)
+        _log(results)
 
     def _result(self, finished: Finished) -> Result:
         started, completed = self._clock.at(finished.started), self._clock.at(finished.completed)
         return Result(finished.ticket, finished.outcome, started_at=started, completed_at=completed)
 
 
-def _log(result: Result) -> None:
+def _log(results: Sequence[Result]) -> None:
+    """A line for each attempt; one record for all of them."""
+    if results and logger.isEnabledFor(logging.INFO):
+        events = [_event(result) for result in results]
+        logger.info("%d attempts ended", len(events), extra={"action": "attempt_ended", "each": events})
+
+
+def _event(result: Result) -> tuple[str, dict[str, object]]:
     ticket, outcome = result.ticket, result.outcome
-    logger.info(
-        "attempt %d ended: %s",
-        ticket.attempt_number,
-        "success" if outcome.error_type == "none" else outcome.error_type.value,
-        extra={
-            "action": "attempt_ended",
-            "run": ticket.run_id,
-            "attempt": ticket.attempt_id,
-            "schedule": ticket.schedule_id,
-            "status_code": outcome.status_code,
-            "latency_ms": round(outcome.latency_ms),
-        },
-    )
+    how = "success" if outcome.error_type == "none" else outcome.error_type.value
+    return f"attempt {ticket.attempt_number} ended: {how}", {
+        "run": ticket.run_id,
+        "attempt": ticket.attempt_id,
+        "schedule": ticket.schedule_id,
+        "status_code": outcome.status_code,
+        "latency_ms": round(outcome.latency_ms),
+    }

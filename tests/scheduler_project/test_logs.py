@@ -96,3 +96,14 @@ def test_the_settings_use_it_for_everything_on_standard_error() -> None:
 
 def test_a_request_object_on_djangos_records_is_not_shown() -> None:
     assert "secret" not in line(request="<WSGIRequest: GET '/x?token=secret'>")
+
+
+def test_many_events_of_one_kind_get_a_line_each_from_one_record() -> None:
+    events = [
+        ("attempt 1 ended: success", {"run": 1, "status_code": 200}),
+        ("two\nlines", {"run": 2, "status_code": None}),
+    ]
+    start = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO action=attempt_ended"
+    first, second = line("2 attempts ended", action="attempt_ended", each=events).split("\n")
+    assert re.fullmatch(start + ' msg="attempt 1 ended: success" run=1 status_code=200', first)
+    assert re.fullmatch(start + r' msg="two\\nlines" run=2', second)

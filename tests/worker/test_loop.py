@@ -136,6 +136,40 @@ def test_it_claims_no_more_than_it_has_seats(make_worker: MakeWorker) -> None:
     assert worker.tick(NOW).claimed == 1
 
 
+def test_runs_that_wait_for_seats_get_them_before_anything_else_is_done(make_worker: MakeWorker) -> None:
+    executor = ScriptedExecutor(gate_open=False)
+    worker = make_worker(executor, seats=1)
+    for _ in range(3):
+        make_run()
+    worker.tick(NOW)
+    executor.open_gate()
+    settle(worker)
+    # Enqueueing takes until the call that the claim started has begun: the other way round it would wait in vain.
+    assert executor.begun.acquire(timeout=SOON)
+    begun: list[bool] = []
+
+    def wait_for_the_call(*_: object, **__: object) -> int:
+        begun.append(executor.begun.acquire(timeout=SOON))
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.loop.enqueue_due", wait_for_the_call)
+        assert worker.tick(NOW).claimed >= 1
+    assert begun == [True]
+
+
+def test_where_no_run_waits_what_is_due_is_enqueued_first(make_worker: MakeWorker) -> None:
+    worker = make_worker(seats=1)
+    make_schedule(next_run_at=DUE)
+    make_schedule(next_run_at=DUE + timedelta(seconds=1))
+    worker.tick(DUE)
+    settle(worker)
+    worker.tick(DUE)
+    # Enqueued and claimed in one tick, so that it starts on time.
+    later = worker.tick(DUE + timedelta(seconds=1))
+    assert (later.enqueued, later.claimed) == (1, 1)
+
+
 def test_g22_a_target_that_hangs_leaves_seats_for_the_others(make_worker: MakeWorker) -> None:
     executor = ScriptedExecutor(gate_open=False)
     worker = make_worker(executor, seats=5)
