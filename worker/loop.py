@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import Error, connection
@@ -29,8 +28,11 @@ from worker.pool import Caller, Pool
 from worker.recorder import Recorder
 from worker.seats import Seats
 from worker.shutdown import StopSignals
+from worker.tick import Tick
 from worker.worker_clock import WorkerClock
 from worker.worker_metrics import WorkerMetrics
+
+__all__ = ("Tick", "Worker")
 
 logger = logging.getLogger(__name__)
 
@@ -39,22 +41,6 @@ RESCUE_BATCH = 100
 # under load the loop then spends a fifth of its time on the database, and the calls have the rest.
 LONGEST_LINGER_SECONDS = 0.1
 LINGER_PER_TICK = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What each step of one tick found."""
-
-    enqueued: int
-    claimed: int
-    recorded: int
-    rescued: int
-    maintained: int
-
-    @property
-    def found_work(self) -> bool:
-        """Whether it may be worth looking again at once."""
-        return bool(self.enqueued or self.claimed or self.recorded or self.rescued)
 
 
 class Worker:
@@ -104,10 +90,12 @@ class Worker:
         """
         self.clock.anchor(now)
         # Runs that wait for seats take those that are free now: their calls go on while the rest is done.
-        claimed = self._step("claim", lambda: self._claim_and_execute(now)) if self._more_ready else 0
-        enqueued = self._step("enqueue", lambda: enqueue_due(now, poll_seconds=self.config.poll_seconds))
-        claimed = claimed or self._step("claim", lambda: self._claim_and_execute(now))
+        waiting = self._more_ready
+        enqueued = 0 if waiting else self._step("enqueue", lambda: self._enqueue(now))
+        claimed = self._step("claim", lambda: self._claim_and_execute(now))
         recorded = self._step("record", lambda: self._record(now))
+        if waiting:
+            enqueued = self._step("enqueue", lambda: self._enqueue(now))
         rescued = self._step("rescue", lambda: self._rescue(now))
         maintained = self._step("maintain", lambda: self._housekeeping.work(now))
         return Tick(enqueued, claimed, recorded, rescued, maintained)
@@ -140,6 +128,9 @@ class Worker:
             return 0
         self._complaints.settled(name)
         return found
+
+    def _enqueue(self, now: datetime) -> int:
+        return enqueue_due(now, poll_seconds=self.config.poll_seconds)
 
     def _claim_and_execute(self, now: datetime) -> int:
         # Without a certain lease nothing may be sent; results that can't be written must not pile up.
