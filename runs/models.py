@@ -47,7 +47,11 @@ class Run(models.Model):
 
     id = models.UUIDField(primary_key=True, editable=False)
     schedule = models.ForeignKey(Schedule, null=True, on_delete=models.DO_NOTHING, related_name="runs", db_index=False)
-    target = models.ForeignKey(Target, on_delete=models.DO_NOTHING, related_name="runs", db_index=False)
+    # Not checked by the database: each check locks the target's row, for which all Runs of all workers would queue.
+    # Who inserts a Run holds the lock of its schedule, of the Run that it repeats, or of the target.
+    target = models.ForeignKey(
+        Target, on_delete=models.DO_NOTHING, related_name="runs", db_index=False, db_constraint=False
+    )
     trigger = models.CharField(max_length=8, choices=Trigger)
     status = models.CharField(max_length=9, choices=RunStatus)
     reason = models.CharField(max_length=32, default="", blank=True)
@@ -97,9 +101,7 @@ class Run(models.Model):
                 condition=~Q(final_error_type=ErrorType.NONE.value),
             ),
             # RunViewSet.list by trigger: the few among a million that no tick made
-            models.Index(
-                fields=["trigger", "-id"], name="run_not_by_schedule", condition=~Q(trigger=Trigger.SCHEDULE)
-            ),
+            models.Index(fields=["trigger", "-id"], name="run_not_by_schedule", condition=~Q(trigger=Trigger.SCHEDULE)),
             # runs.prune.Sweep: oldest ended first, status by status
             models.Index(
                 fields=["status", "completed_at", "id"], name="run_ended", condition=Q(completed_at__isnull=False)
@@ -155,7 +157,10 @@ class Attempt(models.Model):
     """One HTTP try. Open (`completed_at` is null) from the claim to the record: the open row is the claim ticket."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, related_name="attempts", db_index=False)
+    # Not checked by the database: who inserts an Attempt has changed its Run in the same transaction.
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, related_name="attempts", db_index=False, db_constraint=False
+    )
     attempt_number = models.PositiveIntegerField()
     token = models.PositiveBigIntegerField()
     worker_id = models.UUIDField()

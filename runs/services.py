@@ -49,12 +49,14 @@ def replay_run(*, run_id: UUID, now: datetime) -> Run:
         Run.DoesNotExist: no such run, or it is deleted.
         WrongState: the run has not ended yet.
     """
-    original = Run.objects.get(id=run_id)
-    if original.status not in FINAL_STATUSES:
-        raise WrongState(f"The run is {original.status}: only a run that has ended can be replayed.")
-    run = _new_run(target_id=original.target_id, schedule_id=original.schedule_id, trigger=Trigger.REPLAY, now=now)
-    run.replay_of = original.id
-    run.save(force_insert=True)
+    with transaction.atomic():
+        # Locked, so that neither it nor its target can be purged meanwhile.
+        original = Run.objects.filter(id=run_id).locked(skip_locked=False).get()
+        if original.status not in FINAL_STATUSES:
+            raise WrongState(f"The run is {original.status}: only a run that has ended can be replayed.")
+        run = _new_run(target_id=original.target_id, schedule_id=original.schedule_id, trigger=Trigger.REPLAY, now=now)
+        run.replay_of = original.id
+        run.save(force_insert=True)
     return run
 
 
@@ -99,7 +101,8 @@ def open_test_run(*, target_id: UUID, worker_id: UUID, now: datetime) -> Ticket:
         Target.DoesNotExist: no such target, or it is deleted.
     """
     with transaction.atomic():
-        target = Target.objects.get(id=target_id)
+        # Locked, so that it can't be purged meanwhile.
+        target = Target.objects.filter(id=target_id).select_for_update(no_key=True).get()
         run = _new_run(target_id=target.id, schedule_id=None, trigger=Trigger.TEST, now=now)
         run.save(force_insert=True)
         return claim_test_run(run, worker_id=worker_id, now=now)
