@@ -24,6 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"sqlite_only: {SQLITE_ONLY}")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: gzip has a time stamp in them, and all test processes must name a test alike."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what the database under test can't show and, if asked, drop what shows the same on any."""
     if config.getoption("database_tests"):

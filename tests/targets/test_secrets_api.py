@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -104,7 +104,7 @@ class TestOne:
         secret = make_secret()
         assert api.get(f"/secrets/{secret.id}").json() == api.get("/secrets/STRIPE").json()
 
-    @pytest.mark.parametrize("path", [f"/secrets/{uuid4()}", "/secrets/stripe", "/secrets/a.b", "/secrets/"])
+    @pytest.mark.parametrize("path", [f"/secrets/{UUID(int=7)}", "/secrets/stripe", "/secrets/a.b", "/secrets/"])
     def test_no_other_is(self, api: ApiClient, path: str) -> None:
         make_secret()
         problem_of(api.get(path), 404)
