@@ -12,7 +12,7 @@ from django.http.request import validate_host
 
 from scheduler_project.doctor.findings import Finding, counted, failure, named, ok, warning
 from scheduler_project.env import is_loopback
-from targets.models import Target
+from targets.rotation import Rotated, rotate_batches
 from targets.secrets import Undecryptable
 
 LEAST_SECRET = 50
@@ -74,18 +74,23 @@ def _file(env_file: Path) -> Iterator[Finding]:
 
 
 def check_keys(say: Callable[[str], None]) -> Finding:
-    """Whether FIELD_ENCRYPTION_KEYS open the headers of every target, one by one."""
-    total, shut = 0, []
-    for target in Target.objects.only("id", "name", "headers").order_by().iterator(chunk_size=500):
-        total += 1
-        if isinstance(target.headers, Undecryptable):
-            shut.append(target.name)
-        say(f"{total:,} targets' stored headers opened")
-    if shut:
+    """Whether FIELD_ENCRYPTION_KEYS open everything that is stored encrypted, and which of them it needs."""
+    found = Rotated()
+    for batch in rotate_batches(dry_run=True):
+        found.add(batch)
+        say(f"{found.opened:,} encrypted values opened")
+    total = counted(found.opened + len(found.unreadable), "encrypted value")
+    if found.unreadable:
         return failure(
             "keys",
-            f"FIELD_ENCRYPTION_KEYS open the stored headers of {total - len(shut):,} of {counted(total, 'target')}; "
-            f"not of {named(shut)}. Their runs fail.",
+            f"FIELD_ENCRYPTION_KEYS open {found.opened:,} of {total}; not {named(found.unreadable)}. "
+            "Runs that need those fail.",
             Undecryptable.REMEDY,
         )
-    return ok("keys", f"FIELD_ENCRYPTION_KEYS open the stored headers of {counted(total, 'target')}.")
+    if found.rotated:
+        return warning(
+            "keys",
+            f"FIELD_ENCRYPTION_KEYS open {total}, {found.rotated:,} of them with an older key than the first.",
+            "Run `manage.py rotate_secrets` before you take an older key out.",
+        )
+    return ok("keys", f"The first of FIELD_ENCRYPTION_KEYS opens {total}.")

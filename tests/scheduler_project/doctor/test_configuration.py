@@ -59,15 +59,24 @@ def test_the_settings_file_is_for_its_owner_only(settings: Settings, tmp_path: P
 
 
 @pytest.mark.django_db
-def test_targets_that_no_key_opens_are_counted_and_named(settings: Settings) -> None:
+def test_values_that_no_key_opens_are_counted_and_named(settings: Settings) -> None:
     make_target(name="Lost", headers={"Authorization": "x"})
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     make_target(name="Fine")
     said: list[str] = []
     finding = check_keys(said.append)
     assert finding.level is Level.FAILURE
-    assert "of 1 of 2 targets; not of Lost" in finding.sentence
-    assert len(said) == 2
+    assert "open 1 of 2 encrypted values; not headers of target Lost." in finding.sentence
+    assert said == ["1 encrypted values opened"]
+
+
+@pytest.mark.django_db
+def test_values_under_an_older_key_are_worth_a_warning(settings: Settings) -> None:
+    make_target()
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_ENCRYPTION_KEYS]
+    finding = check_keys(quiet)
+    assert finding.level is Level.WARNING
+    assert "rotate_secrets" in finding.remedy
 
 
 @pytest.mark.django_db
