@@ -16,7 +16,7 @@ from access.keys import InvalidKeyRequest
 from scheduler_project.admin_lists import BoundedList
 from scheduler_project.admin_versions import VERSION, VersionedForm
 from schedules.errors import WrongState
-from targets.errors import InvalidFields
+from targets.errors import InUse, InvalidFields
 
 Row = TypeVar("Row", bound=models.Model)
 MOST_NAMES_SHOWN = 50
@@ -62,9 +62,10 @@ class ServiceForm(VersionedForm[Row]):
                 transaction.set_rollback(True)
         except (InvalidFields, InvalidKeyRequest) as problem:
             for name, sentence in problem.errors.items():
+                name = name.replace(".", "_")  # noqa: PLW2901 - a member of an object has a field of its own
                 shown = name if name in self.fields else name.removesuffix("_id")
                 self.add_error(shown if shown in self.fields else None, sentence)
-        except WrongState as problem:
+        except (WrongState, InUse) as problem:
             self.add_error(None, str(problem))
         except ObjectDoesNotExist:
             self.add_error(None, "It was deleted meanwhile.")

@@ -18,7 +18,7 @@ from schedules.models import Schedule, ScheduleStatus
 
 # In the order in which people think of them.
 APPS = ("targets", "schedules", "runs", "worker", "access", "auth")
-MODELS = ("Run", "Attempt", "User", "Group")
+MODELS = ("Target", "Secret", "Run", "Attempt", "User", "Group")
 # What the dashboard's parts are about, and so whose permission they need.
 LISTS = {"runs": ("runs", "run"), "schedules": ("schedules", "schedule"), "workers": ("worker", "workerprocess")}
 ROWS_SHOWN = 8

@@ -185,7 +185,9 @@ def _hosts_of(target: Target, name: str) -> set[str | None]:
 def _refuse_where_used(secret: Secret, verb: str) -> None:
     names = [target.name for target in _targets_of(secret)]
     if names:
-        raise InUse(f"The secret {secret.name} can't be {verb}: {_listed(names)} use it. Take it out there first.")
+        raise InUse(
+            f"The secret {secret.name} can't be {verb}: it is used by {_listed(names)}. Take it out there first."
+        )
 
 
 def _targets_of(secret: Secret) -> list[Target]:

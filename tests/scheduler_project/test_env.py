@@ -37,6 +37,10 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
     (env.read_days, (14,), {}, "OFF", None),
     (env.read_list, ("a,b",), {}, "", ["a", "b"]),
     (env.read_list, (), {}, " x ,, y", ["x", "y"]),
+    (env.read_env_prefix, ("API_SCHEDULER_SECRET_",), {}, "", "API_SCHEDULER_SECRET_"),
+    (env.read_env_prefix, ("API_SCHEDULER_SECRET_",), {}, "MY_", "MY_"),
+    (env.read_folder, (), {}, "", None),
+    (env.read_folder, (), {}, "/run/secrets", Path("/run/secrets")),
     (env.read_networks, (), {}, "", []),
     (env.read_networks, (), {}, "10.1.2.3/8", [ipaddress.ip_network("10.0.0.0/8")]),
     (env.read_networks, (), {}, "::1", [ipaddress.ip_network("::1/128")]),
@@ -86,6 +90,15 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, str]] 
         (env.read_hosts, (), {}, value, "must be a comma-separated list of host names")
         for value in ("http://db.internal", "db.internal:80", "*.internal", "127.1")
     ),
+    *(
+        (env.read_env_prefix, ("X_",), {}, value, "must be 3 to 100 letters, digits and underscores")
+        for value in ("A", "A-B-", "1AB", "A B", "x" * 101)
+    ),
+    *(
+        (env.read_env_prefix, ("X_",), {}, value, "choose a prefix that no setting begins with")
+        for value in ("SEC", "SECRET_", "SECRET_KEY", "FIELD_", "DATABASE_URL")
+    ),
+    (env.read_folder, (), {}, "secrets", "must be the absolute path of a folder"),
     *((env.read_ports, (), {}, value, "must be a comma-separated list of ports") for value in ("0", "65536", "http")),
     *(
         (env.read_time_zone, ZONE, {}, value, "must be an IANA time zone name, such as Europe/Berlin")

@@ -151,7 +151,7 @@ class TestChange:
         assert api.patch("/secrets/STRIPE", {"name": "Stripe"}).json()["name"] == "Stripe"
         make_user(secret="Stripe")
         problem = problem_of(api.patch("/secrets/Stripe", {"name": "PAY"}), 409)
-        assert "Orders use it" in problem["detail"]
+        assert "it is used by Orders." in problem["detail"]
 
     @pytest.mark.parametrize("hosts", [[], ["evil.example"], ["api.example.com", "evil.example"]])
     def test_the_stored_value_goes_to_no_further_host(self, api: ApiClient, hosts: list[str]) -> None:
