@@ -1,7 +1,8 @@
 """Many rows as the parameters of one statement: the one place that knows how batches travel to the database.
 
-PostgreSQL gets one binary array per column: nothing is quoted, a body of 100 KB is copied, not escaped, and the
-statement's text stays the same whatever the number of rows. SQLite, which has no arrays, gets a list of VALUES.
+A value that all rows share is sent once. Of the others PostgreSQL gets one binary array per column: nothing is quoted,
+a body of 100 KB is copied, not escaped, and the statement does not grow with the rows. SQLite, which has no arrays,
+gets a list of VALUES.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ MOST_PARAMETERS = 32_000
 class _Kind:
     """How the values of a column travel.
 
-    `array` is the type of their array on PostgreSQL, the widest of its kind: what the column refuses must get as far as
+    `element` is their type on PostgreSQL, the widest of its kind: what the column refuses must get as far as
     the column. `cast` is for element types that are sent as text. `encode` is never asked about None.
     """
 
-    array: str
+    element: str
     encode: Callable[[Any], Any] | None = None
     cast: str = ""
     encode_sqlite: Callable[[Any], Any] | None = None
+    # Whether equal values are the same to the database: 0.0 and -0.0 are not.
+    repeats: bool = True
 
 
 def _sqlite_moment(value: datetime) -> str:
@@ -43,16 +46,16 @@ def _sqlite_moment(value: datetime) -> str:
 
 # Enumerations are text to a database; whole numbers among floats would make a list of two types.
 _KINDS: dict[type[Column], _Kind] = {
-    models.UUIDField: _Kind("uuid[]", encode_sqlite=lambda value: value.hex),
-    models.DateTimeField: _Kind("timestamptz[]", encode_sqlite=_sqlite_moment),
-    models.CharField: _Kind("text[]", str, encode_sqlite=str),
-    models.TextField: _Kind("text[]", str, encode_sqlite=str),
-    models.BooleanField: _Kind("boolean[]", bool, encode_sqlite=bool),
-    models.FloatField: _Kind("float8[]", float, encode_sqlite=float),
-    models.JSONField: _Kind("text[]", json.dumps, "::jsonb", json.dumps),
-    models.GenericIPAddressField: _Kind("text[]", str, "::inet", str),
+    models.UUIDField: _Kind("uuid", encode_sqlite=lambda value: value.hex),
+    models.DateTimeField: _Kind("timestamptz", encode_sqlite=_sqlite_moment),
+    models.CharField: _Kind("text", str, encode_sqlite=str),
+    models.TextField: _Kind("text", str, encode_sqlite=str),
+    models.BooleanField: _Kind("boolean", bool, encode_sqlite=bool),
+    models.FloatField: _Kind("float8", float, encode_sqlite=float, repeats=False),
+    models.JSONField: _Kind("text", json.dumps, "::jsonb", json.dumps),
+    models.GenericIPAddressField: _Kind("text", str, "::inet", str),
 }
-_INTEGER = _Kind("bigint[]")
+_INTEGER = _Kind("bigint")
 
 
 def columns_of(model: type[models.Model], names: Sequence[str]) -> list[Column]:
@@ -75,17 +78,19 @@ def execute_with_rows(
     if not rows:
         return []
     kinds = [_kind_of(column) for column in columns]
-    with binary_cursor() if connection.vendor == "postgresql" else connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(statement.format(rows=_arrays_sql(kinds)), _arrays(kinds, rows))
+    if connection.vendor == "postgresql":
+        table, parameters = _arrays(kinds, rows)
+        with binary_cursor() as cursor:
+            cursor.execute(statement.format(rows=table), parameters)
             return cursor.fetchall() if cursor.description else []
-        found: list[tuple[Any, ...]] = []
-        step = MOST_PARAMETERS // len(kinds)
+    found: list[tuple[Any, ...]] = []
+    step = MOST_PARAMETERS // len(kinds)
+    with connection.cursor() as cursor:
         for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            cursor.execute(statement.format(rows=_values_sql(len(kinds), len(part))), _flat(kinds, part))
+            table, parameters = _values(kinds, rows[start : start + step])
+            cursor.execute(statement.format(rows=table), parameters)
             found += cursor.fetchall()
-        return found
+    return found
 
 
 @cache
@@ -108,30 +113,49 @@ def binary_cursor() -> CursorWrapper:
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
-def _arrays_sql(kinds: Sequence[_Kind]) -> str:
-    names = [f"column{number}" for number in range(1, len(kinds) + 1)]
-    elements = ", ".join(f"{name}{kind.cast} AS {name}" for name, kind in zip(names, kinds, strict=True))
-    arrays = ", ".join(f"%b::{kind.array}" for kind in kinds)
-    return f"(SELECT {elements} FROM unnest({arrays}) AS u({', '.join(names)}))"  # noqa: S608 - no value of anyone's
+def _arrays(kinds: Sequence[_Kind], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """The rows as a subquery over arrays, and its parameters."""
+    columns = [_encoded(kind.encode, values) for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)]
+    own = _own_columns(kinds, columns)
+    selected = [
+        f"{f'column{number}' if number in own else f'%b::{kind.element}'}{kind.cast} AS column{number}"
+        for number, kind in enumerate(kinds, start=1)
+    ]
+    names = ", ".join(f"column{number}" for number in own)
+    arrays = ", ".join(f"%b::{kinds[number - 1].element}[]" for number in own)
+    table = f"(SELECT {', '.join(selected)} FROM unnest({arrays}) AS u({names}))"  # noqa: S608 - no values in it
+    return table, [*_shared(columns, own), *(columns[number - 1] for number in own)]
 
 
-def _arrays(kinds: Sequence[_Kind], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+def _values(kinds: Sequence[_Kind], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """The rows as a subquery over VALUES, and its parameters."""
+    columns = [
+        _encoded(kind.encode_sqlite, values) for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)
+    ]
+    own = _own_columns(kinds, columns)
+    # SQLite calls the columns of VALUES column1, column2 ...
+    places = {number: f"column{place}" for place, number in enumerate(own, start=1)}
+    selected = [f"{places.get(number, '%s')} AS column{number}" for number in range(1, len(kinds) + 1)]
+    row = f"({', '.join(['%s'] * len(own))})"
+    table = f"(SELECT {', '.join(selected)} FROM (VALUES {', '.join([row] * len(rows))}))"  # noqa: S608 - no values in it
+    varying = zip(*(columns[number - 1] for number in own), strict=True)
+    return table, [*_shared(columns, own), *(value for values in varying for value in values)]
+
+
+def _encoded(encode: Callable[[Any], Any] | None, values: Sequence[Any]) -> list[Any]:
+    if encode is None:
+        return list(values)
+    return [None if value is None else encode(value) for value in values]
+
+
+def _own_columns(kinds: Sequence[_Kind], columns: Sequence[Sequence[Any]]) -> list[int]:
+    """The numbers of the columns in which rows differ; most of a batch's don't. The first, the key, always counts."""
     return [
-        list(values)
-        if (encode := kind.encode) is None
-        else [None if value is None else encode(value) for value in values]
-        for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)
+        number
+        for number, (kind, column) in enumerate(zip(kinds, columns, strict=True), start=1)
+        if number == 1 or not kind.repeats or column.count(column[0]) < len(column)
     ]
 
 
-def _values_sql(width: int, height: int) -> str:
-    row = f"({', '.join(['%s'] * width)})"
-    return f"(VALUES {', '.join([row] * height)})"
-
-
-def _flat(kinds: Sequence[_Kind], rows: Sequence[Sequence[Any]]) -> list[Any]:
-    return [
-        value if value is None or (encode := kind.encode_sqlite) is None else encode(value)
-        for row in rows
-        for kind, value in zip(kinds, row, strict=True)
-    ]
+def _shared(columns: Sequence[Sequence[Any]], own: Sequence[int]) -> list[Any]:
+    return [column[0] for number, column in enumerate(columns, start=1) if number not in own]

@@ -144,6 +144,37 @@ def test_a_column_that_stores_its_values_in_its_own_way_is_refused() -> None:
         execute_with_rows("SELECT * FROM {rows} AS v", columns_of(Target, ["headers"]), [({"A": "b"},)])
 
 
+def test_what_all_rows_share_arrives_in_each_of_them() -> None:
+    schedule = make_schedule()
+    attempts = [make_attempt(make_ended_run(schedule)) for _ in range(3)]
+    shared = (2**40, None, True, "%s", {"a": "b"}, NOW, "2001:db8::1", None, "\\x")
+    names = ("token", "status_code", "fenced", "error_message", "timings", "completed_at", "remote_ip", "request_body")
+    names = (*names, "request_url")
+    update_rows(Attempt, match=("id",), write=names, rows=[(attempt.id, *shared) for attempt in attempts])
+    assert list(Attempt.objects.values_list(*names)) == [shared] * 3
+
+
+@pytest.mark.parametrize("value", [None, "", "x" * 102_400])
+def test_a_batch_may_repeat_its_key(value: str | None) -> None:
+    run = make_run()
+    update_rows(Run, match=("id",), write=("replay_of", "reason"), rows=[(run.id, None, "same")] * 2)
+    run.refresh_from_db()
+    assert run.reason == "same"
+    rows = execute_with_rows(
+        "SELECT column2 FROM {rows} AS v", columns_of(Attempt, ["id", "request_body"]), [(run.id, value)] * 2
+    )
+    assert rows == [(value,)] * 2
+
+
+def test_zeros_keep_their_signs() -> None:
+    rows = execute_with_rows(
+        "SELECT column2 FROM {rows} AS v",
+        columns_of(Attempt, ["id", "latency_ms"]),
+        [(new_run_id(NOW), -0.0), (new_run_id(NOW), 0.0)],
+    )
+    assert [str(value) for (value,) in rows] == ["-0.0", "0.0"]
+
+
 @pytest.mark.postgres_only
 def test_the_text_of_the_statement_does_not_grow_with_the_rows() -> None:
     sent: list[str] = []
