@@ -174,6 +174,7 @@ LOGIN_URL = "admin:login"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = SCHEDULER_TIME_ZONE
 USE_I18N = False
+FORMAT_MODULE_PATH = "scheduler_project.formats"
 USE_TZ = True
 APPEND_SLASH = True
 

@@ -1,0 +1,1 @@
+"""How Django writes dates where nobody tells it: settings.FORMAT_MODULE_PATH."""
