@@ -22,7 +22,8 @@ def check(url: str, *, host: str) -> str:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
             return ""
     except urllib.error.HTTPError as answer:
-        return f"{url} answered {answer.code}"
+        with answer:
+            return f"{url} answered {answer.code}"
     except OSError as error:
         return f"{url} doesn't answer: {error}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 
 def closed_port() -> int:
@@ -29,15 +29,13 @@ def never_accepting() -> Iterator[int]:
 @contextmanager
 def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Connections are not even completed: the queue of waiting ones is full."""
-    with socket.create_server((host, port), backlog=0) as listener:
-        waiting = [socket.socket() for _ in range(4)]
-        for client in waiting:
+    with socket.create_server((host, port), backlog=0) as listener, ExitStack() as waiting:
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
             client.setblocking(False)
             with suppress(BlockingIOError):
                 client.connect(listener.getsockname())
         yield port_of(listener)
-        for client in waiting:
-            client.close()
 
 
 @contextmanager

@@ -84,10 +84,12 @@ def test_a_call_cut_off_by_kill_9_is_never_sent_again_where_that_is_forbidden(
 
 
 def test_a_retry_survives_the_worker_that_decided_it(workers: Workers, target: RecordingTarget) -> None:
-    run = call(target.url("/status/500"), max_retries=1, retry_delay_seconds=2)
+    run = call(target.url("/status/500"), max_retries=1, retry_delay_seconds=3600)
     first = workers.start()
     wait_until(lambda: Run.objects.get(id=run.id).status == "retrying", "the first attempt is recorded")
     workers.kill(first)
+    # An hour passes.
+    Run.objects.filter(id=run.id).update(next_attempt_at=database_now())
     workers.start()
     run = ended(run)
     assert (run.attempt_count, len(target.calls())) == (2, 2)

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -50,15 +50,11 @@ def wait_for_workers(count: int) -> set[int]:
 def free_ports(count: int) -> int:
     """The first of `count` ports in a row that are free."""
     for first in range(20_000 + os.getpid() % 20_000, 60_000, count):
-        sockets = []
-        try:
-            sockets = [socket.create_server(("127.0.0.1", first + number)) for number in range(count)]
-        except OSError:
-            continue
-        finally:
-            for each in sockets:
-                each.close()
-        return first
+        # Those that were free are closed, too, where a later one is not.
+        with suppress(OSError), ExitStack() as held:
+            for number in range(count):
+                held.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
     raise AssertionError("no free ports")
 
 
@@ -117,12 +113,11 @@ def test_drain_with_several_processes_ends_when_all_is_done(workers: Workers, ta
 
 
 def test_a_failed_drain_is_the_parents_failure(workers: Workers) -> None:
-    taken = socket.create_server(("127.0.0.1", 0))
-    port = taken.getsockname()[1]
-    parent = workers.start("--processes=1", "--drain", f"--metrics-port={port}")
-    assert parent.wait(PATIENCE_SECONDS) == 1
-    assert f"--metrics-port {port} can't be used" in workers.log()
-    taken.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        parent = workers.start("--processes=1", "--drain", f"--metrics-port={port}")
+        assert parent.wait(PATIENCE_SECONDS) == 1
+        assert f"--metrics-port {port} can't be used" in workers.log()
 
 
 def test_each_process_serves_its_metrics_on_a_port_of_its_own(workers: Workers, target: RecordingTarget) -> None:
@@ -137,13 +132,14 @@ def test_each_process_serves_its_metrics_on_a_port_of_its_own(workers: Workers, 
 
 def test_g19_a_second_signal_after_a_second_ends_the_worker_now(workers: Workers, target: RecordingTarget) -> None:
     call(target.url("/held"))
-    worker = workers.start()
+    worker = workers.start(WORKER_DRAIN_SECONDS="600")
     target.wait_for(1)
     worker.terminate()
+    wait_until(WorkerProcess.objects.filter(draining=True).exists, "the first signal has come")
     time.sleep(1.2)
     assert worker.poll() is None, "the first signal lets the call go on"
     worker.terminate()
-    assert worker.wait(5) == 1
+    assert worker.wait(PATIENCE_SECONDS) == 1
     assert "second signal" in workers.log()
 
 
@@ -154,7 +150,7 @@ def test_g19_a_call_that_outlasts_the_drain_time_does_not_hold_the_exit_up(
     worker = workers.start(WORKER_DRAIN_SECONDS="1")
     target.wait_for(1)
     worker.terminate()
-    assert worker.wait(15) == 0
+    assert worker.wait(PATIENCE_SECONDS) == 0
     assert Run.objects.get(id=run.id).status == "running"
     workers.start()
     assert ended(run).final_error_type == "worker_lost"
@@ -179,7 +175,7 @@ def test_g17_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(
 
     run.refresh_from_db()
     assert (run.status, run.final_error_type, len(target.calls())) == ("failed", "worker_lost", 1)
-    assert "worker_reregistered" in workers.log()
+    wait_until(lambda: "worker_reregistered" in workers.log(), "the worker says that it is a new one now")
 
 
 @contextmanager

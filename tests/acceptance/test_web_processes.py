@@ -28,7 +28,8 @@ def ask(url: str, key: str) -> tuple[int, Message]:
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return response.status, response.headers
     except urllib.error.HTTPError as refusal:
-        return refusal.code, refusal.headers
+        with refusal:
+            return refusal.code, refusal.headers
 
 
 @pytest.fixture

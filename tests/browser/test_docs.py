@@ -51,7 +51,7 @@ def test_a_page_follows_when_the_system_changes(new_page: NewPage, path: str) ->
     page = new_page(color_scheme="light")
     tones(page, path)
     page.emulate_media(color_scheme="dark")
-    expect(page.locator("html")).to_have_class(re.compile("dark-mode"))
+    expect(page.locator("html")).to_have_class(re.compile("dark-mode"), timeout=60_000)
     expect(page.locator(PAGES[path]).first).to_be_visible(timeout=60_000)
 
 

@@ -29,7 +29,7 @@ class Wire:
         connection = GuardedConnection(DIALER, "127.0.0.1", 80)
         ours, theirs = socket.socketpair()
         connection.sock = ours
-        self.ends.append(theirs)
+        self.ends += [ours, theirs]
         return connection
 
 
