@@ -75,6 +75,7 @@ class Worker:
         self._trouble = DatabaseTrouble()
         self._complaints = Complaints(logger)
         self._unsure_since: datetime | None = None
+        self._might_claim = True
         self._linger = 0.0
         self._more_ready = False  # the last claim took every free seat
         self._failed = False
@@ -134,7 +135,8 @@ class Worker:
 
     def _claim_and_execute(self, now: datetime) -> int:
         # Without a certain lease nothing may be sent; results that can't be written must not pile up.
-        if self.stop.requested or not self.heartbeat.trusted() or len(self.recorder) > self.config.seats:
+        self._might_claim = self.heartbeat.trusted() and len(self.recorder) <= self.config.seats
+        if self.stop.requested or not self._might_claim:
             return 0
         worker_id = self.heartbeat.worker_id
         if self._unsure_since is not None:
@@ -191,7 +193,7 @@ class Worker:
         self._count(tick, took)
         if self._is_last(tick, now, moments):
             return None
-        idle_drain = self.config.mode is RunMode.DRAIN and not self.pool.in_flight()
+        idle_drain = self.config.mode is RunMode.DRAIN and self._might_claim and not self.pool.in_flight()
         bounds = (
             0.0 if idle_drain else self.config.poll_seconds,
             self._rescue_cadence.seconds_left(),
@@ -207,6 +209,9 @@ class Worker:
         return [moment for moment in moments if moment is not None]
 
     def _is_last(self, tick: Tick, now: datetime, moments: Sequence[datetime]) -> bool:
+        if not self._might_claim:
+            # A stall longer than the lease: what is due still waits, and the next heartbeat brings the right back.
+            return False
         if self.config.mode is RunMode.DRAIN:
             return not (tick.found_work or self.pool.in_flight() or any(moment <= now for moment in moments))
         return self.config.mode is RunMode.ONCE

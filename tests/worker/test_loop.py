@@ -326,6 +326,20 @@ def test_drain_goes_on_until_nothing_is_ready(make_worker: MakeWorker) -> None:
     assert list(Run.objects.values_list("status", flat=True)) == ["success"] * 7
 
 
+@pytest.mark.parametrize("mode", [RunMode.ONCE, RunMode.DRAIN])
+def test_a_bounded_run_does_not_end_because_its_lease_was_in_doubt(
+    make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch, mode: RunMode
+) -> None:
+    due_now()
+    worker = make_worker(mode=mode, poll_seconds=0.02, beat=False)
+    doubts = iter([False, False])
+    monkeypatch.setattr(worker.heartbeat, "trusted", lambda: next(doubts, True))
+
+    assert worker.run() == 0
+
+    assert Run.objects.get().status == "success"
+
+
 def test_drain_does_not_wait_for_what_is_due_later(make_worker: MakeWorker) -> None:
     due_now(retry_delay_seconds=3600)
     assert make_worker(ScriptedExecutor(UNAVAILABLE), mode=RunMode.DRAIN, beat=False).run() == 0
