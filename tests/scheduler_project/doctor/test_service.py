@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from runs import prune
 from runs.models import Attempt
 from runs.retention import RetentionPolicy
+from scheduler_project.doctor import service
 from scheduler_project.doctor.findings import Level
 from scheduler_project.doctor.service import (
     check_held,
@@ -20,7 +23,7 @@ from scheduler_project.doctor.service import (
 from tests.factories import NOW, make_attempt, make_ended_run, make_run, make_schedule
 from tests.runs.conftest import claim
 from tests.scheduler_project.doctor.examined import make_worker, only, quiet
-from worker.models import ProcessKind
+from worker.models import ProcessKind, WorkerProcess
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -41,6 +44,11 @@ def test_no_worker_is_a_failure_where_something_is_scheduled() -> None:
     finding = only(check_workers(NOW))
     assert finding.level is Level.FAILURE
     assert "manage.py runscheduler" in finding.remedy
+
+
+def test_no_worker_is_a_failure_where_a_run_waits_although_nothing_is_scheduled() -> None:
+    make_run(make_schedule(status="paused", next_run_at=None))
+    assert only(check_workers(NOW)).level is Level.FAILURE
 
 
 def test_dead_workers_are_told_from_live_ones() -> None:
@@ -67,10 +75,25 @@ def test_overdue_work_is_a_failure_without_a_worker_and_a_warning_with_one(live:
     assert "1 schedule and 1 run have been due for more than 30 s, the oldest for 300 s" in finding.sentence
 
 
+@pytest.mark.parametrize(("seconds", "level"), [(29, Level.OK), (31, Level.FAILURE)])
+def test_work_is_overdue_after_a_lease(seconds: int, level: Level) -> None:
+    since = NOW - timedelta(seconds=seconds)
+    make_run(make_schedule(next_run_at=since), scheduled_at=since)
+    assert check_overdue(NOW).level is level
+
+
+def test_a_worker_that_drains_takes_up_nothing_overdue() -> None:
+    make_schedule(next_run_at=LONG_DUE)
+    make_worker()
+    WorkerProcess.objects.update(draining=True)
+    assert check_overdue(NOW).level is Level.FAILURE
+
+
 def test_calls_held_by_live_workers_are_in_order() -> None:
     make_run()
     claim(worker_id=make_worker())
-    finding = only(check_stuck(NOW))
+    # Not even at the end of the longest time-out.
+    finding = only(check_stuck(NOW + timedelta(seconds=25)))
     assert (finding.level, finding.sentence) == (Level.OK, "1 call in flight, all held by live workers.")
 
 
@@ -104,7 +127,8 @@ def test_a_status_that_contradicts_the_open_attempt_is_a_failure() -> None:
 
 
 def test_schedules_that_are_held_back_are_named_with_their_error() -> None:
-    assert check_held(NOW).level is Level.OK
+    make_schedule(status="paused", next_run_at=None, held_until=NOW, last_error="No such zone.")
+    assert check_held(NOW).level is Level.OK, "a paused one waits for nothing"
     make_schedule(name="Nightly", held_until=NOW, last_error="No such zone.")
     finding = check_held(NOW)
     assert finding.level is Level.WARNING
@@ -119,5 +143,17 @@ def test_retention_is_behind_when_what_should_be_gone_is_not() -> None:
     assert check_retention(policy, NOW - DAY, quiet).level is Level.WARNING, "a body"
     finding = check_retention(policy, NOW + DAY, quiet)
     assert finding.sentence == "It is behind: 1 run and the bodies of 1 attempt should be gone."
+    assert check_retention(replace(policy, body_age=None), at + 14.2 * DAY, quiet).level is Level.OK, (
+        "it may take hours"
+    )
     kept = RetentionPolicy(14 * DAY, 90 * DAY, None, 1)
     assert check_retention(kept, NOW + DAY, quiet).level is Level.OK
+
+
+def test_a_long_past_is_not_looked_through_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_LOOKED_AT", 2)
+    monkeypatch.setattr(prune, "MOST_ROWS", 1)
+    for number in range(5):
+        make_ended_run(make_schedule(), completed_at=NOW - (30 + number) * DAY)
+    finding = check_retention(RetentionPolicy(14 * DAY, 90 * DAY, None, 0), NOW, quiet)
+    assert "at least 2 runs" in finding.sentence
