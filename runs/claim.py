@@ -81,7 +81,9 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
             for run in ready:
                 if run.is_deleted:
                     _cancel_deleted(run, now=now)
-                elif seats.take(run.target_id, targets[run.target_id].target.max_concurrency):
+                    continue
+                target = targets[run.target_id].target
+                if seats.take(run.target_id, target.max_concurrency, target.url):
                     taken.append(run)
             secrets = sources_for(known.target for known in targets.values() if known.plain is None)
             won = _open_attempts(

@@ -49,8 +49,8 @@ class SeatKeeper(Protocol):
     def full_targets(self) -> Collection[UUID]:
         """Targets that have reached their share of this process's seats."""
 
-    def take(self, target_id: UUID, max_concurrency: int | None) -> bool:
-        """Take a seat for a call to the target; False where its share is used up or no seat is free."""
+    def take(self, target_id: UUID, max_concurrency: int | None, url: str = "") -> bool:
+        """Take a seat for a call to the target; False where its share or its host's is used up or no seat is free."""
 
     def give_back(self, target_id: UUID) -> None:
         """Free a seat that `take` gave."""

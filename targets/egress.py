@@ -45,6 +45,7 @@ _NOT_PUBLIC_NETWORKS = tuple((ip_network(text), kind) for kind, texts in _NOT_PU
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECASE | re.DOTALL)
+_ORIGIN = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _PORT = re.compile(r"[0-9]{1,5}")
 _ASCII_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -169,6 +170,15 @@ def parse_url(url: str) -> UrlParts:
     host, port = _split_authority(match[2])
     target = (match[3] or "/") + (match[4] or "")
     return UrlParts(scheme, host, DEFAULT_PORTS[scheme] if port is None else port, _encode(target))
+
+
+def host_of(url: str) -> str:
+    """The host of a URL or of a template of one, in its one spelling; nothing where there is none."""
+    match = _ORIGIN.match(url)
+    try:
+        return "" if match is None else _split_authority(match[1])[0]
+    except UrlProblem:
+        return ""
 
 
 def normal_host(host: str) -> str:

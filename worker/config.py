@@ -27,6 +27,8 @@ class WorkerConfig:
     drain_seconds: float
     seats: int
     mode: RunMode = RunMode.FOREVER
+    # At once, in this process; None is no limit.
+    calls_per_host: int | None = None
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -42,4 +44,5 @@ def worker_config(*, seats: int | None = None, mode: RunMode = RunMode.FOREVER) 
         drain_seconds=settings.WORKER_DRAIN_SECONDS,
         seats=seats or settings.MAX_CONCURRENT_JOBS,
         mode=mode,
+        calls_per_host=settings.MAX_CALLS_PER_HOST or None,
     )

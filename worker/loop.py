@@ -57,7 +57,7 @@ class Worker:
     ) -> None:
         self.config = config
         self.clock = WorkerClock(monotonic=monotonic, read=read_clock)
-        self.seats = Seats(config.seats)
+        self.seats = Seats(config.seats, per_host=config.calls_per_host)
         self.heartbeat = Heartbeat(lease_seconds=config.lease_seconds, seats=config.seats, monotonic=monotonic)
         self.pool = Pool(executor=executor, seats=self.seats, may_send=self.heartbeat.trusted, monotonic=monotonic)
         self.recorder = Recorder(self.clock)

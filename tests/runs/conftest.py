@@ -27,6 +27,7 @@ class FakeSeats:
     full: set[UUID] = field(default_factory=set)
     share: int = 100
     taken: Counter[UUID] = field(default_factory=Counter)
+    urls: list[str] = field(default_factory=list)
 
     def free(self) -> int:
         return self.seats - self.taken.total()
@@ -34,7 +35,8 @@ class FakeSeats:
     def full_targets(self) -> Collection[UUID]:
         return self.full
 
-    def take(self, target_id: UUID, max_concurrency: int | None) -> bool:
+    def take(self, target_id: UUID, max_concurrency: int | None, url: str = "") -> bool:
+        self.urls.append(url)
         if self.free() <= 0 or self.taken[target_id] >= min(self.share, max_concurrency or self.share):
             return False
         self.taken[target_id] += 1

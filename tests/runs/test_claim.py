@@ -71,6 +71,13 @@ def test_a_target_that_has_its_share_leaves_the_seats_to_others() -> None:
     assert seats.taken == {slow.target_id: 2, other.target_id: 1}
 
 
+def test_the_url_of_the_target_is_passed_to_the_seat_keeper() -> None:
+    make_run(make_schedule(make_target(url="https://host.example/{{run_id}}")))
+    seats = FakeSeats()
+    claim(seats=seats)
+    assert seats.urls == ["https://host.example/{{run_id}}"]
+
+
 def test_max_concurrency_of_the_target_is_passed_to_the_seat_keeper() -> None:
     schedule = make_schedule(make_target(max_concurrency=1))
     make_run(schedule)

@@ -10,7 +10,7 @@ import urllib3.util
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from targets.egress import MAX_URL_CHARS, EgressPolicy, UrlProblem, check_url, normal_host, parse_url
+from targets.egress import MAX_URL_CHARS, EgressPolicy, UrlProblem, check_url, host_of, normal_host, parse_url
 
 REFUSED = [
     ("", "must start with http:// or https://"),
@@ -222,6 +222,21 @@ def test_it_limits_the_length_of_a_url() -> None:
 )
 def test_it_brings_a_host_into_its_one_spelling(host: str, normal: str) -> None:
     assert normal_host(host) == normal
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("HTTP://Example.COM.:8080/{{run_id}} x", "example.com"),
+        ("https://[0::1]?{{uuid}}", "::1"),
+        ("http://B\u00dcCHER.de#x", "xn--bcher-kva.de"),
+        ("http://user@example.com/", ""),
+        ("ftp://example.com/", ""),
+        ("", ""),
+    ],
+)
+def test_it_finds_the_host_of_a_template(url: str, host: str) -> None:
+    assert host_of(url) == host
 
 
 @given(URLS)

@@ -21,3 +21,9 @@ def test_it_takes_the_settings(settings: Settings) -> None:
 def test_an_option_overrides_the_seats(settings: Settings) -> None:
     settings.MAX_CONCURRENT_JOBS = 12
     assert worker_config(seats=3).seats == 3
+
+
+def test_calls_per_host_are_not_limited_unless_asked_for(settings: Settings) -> None:
+    assert worker_config().calls_per_host is None
+    settings.MAX_CALLS_PER_HOST = 5
+    assert worker_config().calls_per_host == 5

@@ -186,6 +186,21 @@ def test_g22_a_target_that_hangs_leaves_seats_for_the_others(make_worker: MakeWo
     executor.open_gate()
 
 
+def test_d12_calls_to_one_host_take_turns_and_others_go_on(make_worker: MakeWorker) -> None:
+    for url in ("http://a.example/1", "http://a.example/2", "http://b.example/"):
+        make_run(make_schedule(make_target(url=url)))
+    executor = ScriptedExecutor(gate_open=False)
+    worker = make_worker(executor, seats=5, calls_per_host=1)
+    assert worker.tick(NOW).claimed == 2
+    assert worker.tick(NOW).claimed == 0
+    executor.open_gate()
+    settle(worker, 2)
+    assert worker.tick(NOW).claimed == 1
+    settle(worker)
+    worker.tick(NOW)
+    assert list(Run.objects.values_list("status", flat=True)) == ["success"] * 3
+
+
 def test_g17_without_a_certain_lease_it_claims_nothing(make_worker: MakeWorker) -> None:
     worker = make_worker(beat=False)
     make_run()

@@ -1,4 +1,4 @@
-"""Seats: bounded per process and per target."""
+"""Seats: bounded per process, per target and, where asked for, per host (guarantees G22 and D12)."""
 
 from __future__ import annotations
 
@@ -73,4 +73,44 @@ def test_the_books_balance_whatever_is_taken_and_given_back(
     for target in list(held.elements()):
         seats.give_back(target)
     assert seats.free() == total
+    assert seats.full_targets() == set()
+
+
+def test_targets_of_one_host_share_what_it_may_take() -> None:
+    seats = Seats(10, per_host=2)
+    urls = ["http://A.example/x", "https://a.example.:8443/{{run_id}}", "http://a.example", "http://b.example/"]
+    assert [seats.take(target, None, url) for target, url in zip(TARGETS, urls, strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_target_whose_host_is_full_is_left_out_until_there_is_room() -> None:
+    seats = Seats(10, per_host=1)
+    seats.take(TARGETS[0], None, "http://a.example/")
+    seats.take(TARGETS[1], None, "http://b.example/")
+    assert not seats.take(TARGETS[2], None, "http://a.example/")
+    assert seats.full_targets() == {TARGETS[2]}
+    seats.give_back(TARGETS[1])
+    assert seats.full_targets() == {TARGETS[2]}
+    seats.give_back(TARGETS[0])
+    assert seats.full_targets() == set()
+    assert seats.take(TARGETS[2], None, "http://a.example/")
+
+
+def test_a_target_that_moved_to_another_host_leaves_the_one_that_it_came_from() -> None:
+    seats = Seats(10, per_host=1)
+    assert seats.take(TARGETS[0], None, "http://a.example/")
+    assert seats.take(TARGETS[0], None, "http://b.example/")
+    seats.give_back(TARGETS[0])
+    seats.give_back(TARGETS[0])
+    assert seats.take(TARGETS[1], None, "http://a.example/")
+    assert seats.take(TARGETS[2], None, "http://b.example/")
+
+
+def test_hosts_are_not_counted_unless_asked_for() -> None:
+    seats = Seats(10)
+    assert all(seats.take(target, None, "http://a.example/") for target in TARGETS * 2)
     assert seats.full_targets() == set()
