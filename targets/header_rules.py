@@ -23,7 +23,10 @@ _OWN_NAMES = frozenset({"idempotency-key", "traceparent"})
 _OWN_PREFIXES = ("x-scheduler-", "webhook-")
 # What unlocks the metadata services of clouds, where a machine's credentials lie.
 _METADATA_NAMES = frozenset({"metadata", "metadata-flavor", "x-google-metadata-request", "x-identity-header"})
-_METADATA_PREFIXES = ("x-aws-ec2-metadata-token", "x-aliyun-ecs-metadata-token", "metadata-token")
+_METADATA_PREFIXES = (
+    *("x-aws-ec2-metadata-token", "x-aliyun-ecs-metadata-token", "x-volcengine-ecs-metadata-token"),
+    *("x-metadata-token", "metadata-token"),
+)
 
 
 def header_problem(headers: Mapping[str, str]) -> str | None:

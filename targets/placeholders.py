@@ -14,6 +14,8 @@ SECRET_PREFIX = "secret."  # noqa: S105 - a prefix of names
 # Values that are numbers may stand outside quotes in a JSON body.
 NUMBERS = frozenset({"unix_timestamp", "attempt"})
 
+# More than any part of a request may have in the end.
+MAX_FILLED_CHARS = 1_048_576
 PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
@@ -75,10 +77,21 @@ def fill(text: str, context: RenderContext, escape: Callable[[str], str]) -> str
     """The text with every placeholder replaced by its escaped value.
 
     Raises:
-        TemplateProblem: a placeholder is unknown, or a secret is.
+        TemplateProblem: a placeholder is unknown, or a secret is, or the values are too much together.
     """
     refuse_unknown(text)
-    return PLACEHOLDER.sub(lambda match: _value(match[1].strip(), context, escape), text)
+    room = MAX_FILLED_CHARS
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal room
+        value = _value(match[1].strip(), context, escape)
+        # Now, not when all is done: a body full of placeholders, each with a long value, would be gigabytes.
+        room -= len(value)
+        if room < 0:
+            raise TemplateProblem(f"The values of its placeholders have more than {MAX_FILLED_CHARS} characters.")
+        return value
+
+    return PLACEHOLDER.sub(replaced, text)
 
 
 def fill_secrets(text: str, context: RenderContext) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -372,6 +373,17 @@ def test_it_limits_the_rendered_body() -> None:
     assert refusal(body_template="x" * MAX_BODY_BYTES + "{{attempt}}") == (
         "The body has 262145 bytes; at most 262144 can be sent."
     )
+
+
+def test_it_stops_filling_in_before_the_values_become_gigabytes() -> None:
+    template = "{{secret.s}}" * (MAX_BODY_BYTES // 12)
+    context = replace(CONTEXT, secrets={"s": "x" * 8192})
+    tracemalloc.start()
+    with pytest.raises(TemplateProblem, match="placeholders have more than 1048576 characters"):
+        render_request(replace(TEMPLATE, body_template=template), context)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30_000_000
 
 
 @pytest.mark.parametrize("place", ["url", "headers", "body_template"])
