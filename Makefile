@@ -1,6 +1,6 @@
 # make run: start everything. make test: the whole gate. Only Python >= 3.11 and make are needed beforehand.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types checks schema tests chaos chaos-mutations soak bench bench-quick fmt lock install install-dev
+.PHONY: help run test lint types checks schema tests audit fuzz chaos chaos-mutations soak bench bench-quick fmt lock install install-dev
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,6 +22,8 @@ help:
 	@echo "make run    start web and worker on http://127.0.0.1:$(PORT)/ (PORT=8001 for another port)"
 	@echo "make test   lint, types, checks, and the tests on PostgreSQL and on SQLite"
 	@echo "make lint   format and lint, without changing anything; make fmt changes"
+	@echo "make fuzz   make requests up from the OpenAPI schema, many more than the gate (FUZZ_EXAMPLES=1000 for more)"
+	@echo "make audit  ask the database of known vulnerabilities about every package of both locks"
 	@echo "make chaos  break workers, database and targets for two minutes, and see that nothing is lost or doubled"
 	@echo "make soak   the same for an hour of ordinary work (SOAK_MINUTES=20 for another length)"
 	@echo "make bench  measure against the project's own ceiling and its peers; make bench-quick in under five minutes"
@@ -65,6 +67,15 @@ tests: install-dev
 	$(call section,Tests on PostgreSQL)
 	@$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-append --cov-report=term \
 		--cov-fail-under=$(COVERAGE_AT_LEAST)
+
+# Not part of the gate: other requests each time. What it finds it prints as a curl command.
+fuzz: install-dev
+	@FUZZ_EXAMPLES='$(or $(FUZZ_EXAMPLES),200)' $(VENV)/bin/python -m pytest --database sqlite -n 0 --timeout 3600 tests/fuzz
+	@FUZZ_EXAMPLES='$(or $(FUZZ_EXAMPLES),200)' $(VENV)/bin/python -m pytest --database postgres -n 0 --timeout 3600 tests/fuzz
+
+# Not part of the gate: its answer changes without a change of ours, and it needs a network.
+audit:
+	@'$(PYTHON)' deploy/audit.py
 
 # Not part of the gate: they take minutes, and the machine's full attention. SEED=2 for another sequence of faults.
 chaos: install-dev
