@@ -1,4 +1,4 @@
-"""/api/v1/api-keys: who may use the API."""
+"""/api/v1/api-keys: who may use the API (guarantee D8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys."""
+"""API keys (guarantee D8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What viewers, operators and admins may do: in the admin site, and in the API with the same account."""
+"""What viewers, operators and admins may do: in the admin site, and in the API with the same account (guarantee D8)."""
 
 from __future__ import annotations
 

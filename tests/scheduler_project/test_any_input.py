@@ -1,4 +1,4 @@
-"""No input answers 500: every documented operation against values that nobody should send."""
+"""No input answers 500: every documented operation against values that nobody should send (guarantee D9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The headers that tell browsers what pages may do."""
+"""The headers that tell browsers what pages may do (guarantee D10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of lists."""
+"""Pages of lists, and how long they can be (guarantee D12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/schedules over HTTP."""
+"""/schedules over HTTP; a preview has its limit (guarantee D12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No input answers 500, on either database, and nothing that was accepted breaks a list."""
+"""No input answers 500, on either database, and nothing that was accepted breaks a list (guarantee D9)."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Redirects over real connections (guarantee D3)."""
+
 from __future__ import annotations
 
 import json

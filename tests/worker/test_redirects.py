@@ -1,3 +1,5 @@
+"""Which request follows a redirect (guarantee D3)."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,0 +1,79 @@
+"""Defence D9: requests made up from our own OpenAPI schema get no 500, and only the answers that it promises.
+
+The gate makes a few, always the same. `make fuzz` makes many, other ones each time, on both databases
+(`FUZZ_EXAMPLES=1000 make fuzz` for more).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from pytest_django import Settings
+from schemathesis import Case
+from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from scheduler_project.wsgi import application
+from tests.factories import make_attempt, make_ended_run, make_run
+from tests.signed_in import new_key
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+CHECKS: list[CheckFunction] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+BOUNDED = settings(
+    max_examples=EXAMPLES or 10,
+    derandomize=not EXAMPLES,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    stateful_step_count=8,
+)
+
+# Calls out where it finds its target.
+SCHEMA = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application).exclude(path_regex="/test$")
+SCHEMA.config.phases.coverage.enabled = bool(EXAMPLES)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def authorization(settings: Settings) -> Iterator[dict[str, str]]:
+    """A key that may do everything, on a database with something in it."""
+    settings.API_THROTTLE = None
+    make_run()
+    make_attempt(make_ended_run(status="failed"))
+    yield {"Authorization": f"Bearer {new_key('admin')}"}
+
+
+@SCHEMA.parametrize()
+@BOUNDED
+def test_d9_whatever_the_schema_allows_is_answered_as_it_says(case: Case, authorization: dict[str, str]) -> None:
+    case.call_and_validate(headers=authorization, checks=CHECKS)
+
+
+def test_d9_sequences_of_requests_are_answered_as_the_schema_says(authorization: dict[str, str]) -> None:
+    class Sequences(SCHEMA.as_state_machine()):  # type: ignore[misc] # a class made at run time
+        """Creates, reads, changes and deletes what earlier steps made."""
+
+        def get_call_kwargs(self, case: Case) -> dict[str, object]:
+            return {"headers": authorization}
+
+        def validate_response(self, response: object, case: Case, **_: object) -> None:
+            case.validate_response(response, checks=CHECKS)  # type: ignore[arg-type]
+
+    Sequences.run(settings=BOUNDED)
