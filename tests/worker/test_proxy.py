@@ -1,4 +1,4 @@
-"""Calls through EGRESS_PROXY_URL: what the proxy is told, what is still judged here, and how its failures read."""
+"""Calls through EGRESS_PROXY_URL: what the proxy is told, what is still judged here, and how its failures read (D1)."""
 
 from __future__ import annotations
 
