@@ -41,7 +41,7 @@ class _OneSeat:
     def full_targets(self) -> Collection[UUID]:
         return ()
 
-    def take(self, target_id: UUID, max_concurrency: int | None) -> bool:
+    def take(self, target_id: UUID, max_concurrency: int | None, url: str = "") -> bool:
         self._taken = True
         return True
 

@@ -20,7 +20,7 @@ def answered(code: int, out: str = "", err: str = "") -> Done:
 def run(monkeypatch: pytest.MonkeyPatch, *answers: Done) -> int:
     """What the command exits with, given what the tools answer: the installation first, then a lock at a time."""
     waiting = list(answers)
-    monkeypatch.setattr(audit.venv, "create", lambda *_, **__: None)
+    monkeypatch.setattr("venv.create", lambda *_, **__: None)
     monkeypatch.setattr(audit, "_run", lambda _: waiting.pop(0))
     return audit.main()
 
