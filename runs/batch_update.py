@@ -41,7 +41,23 @@ def update_rows(
         columns,
         rows,
     )
-    return {key if isinstance(key, UUID) else UUID(key) for (key,) in written}
+    return _keys(written)
+
+
+def existing_ids(model: type[models.Model], ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the ids are there."""
+    found = execute_with_rows(
+        f"SELECT t.id FROM {connection.ops.quote_name(model._meta.db_table)} AS t"  # noqa: S608 - names of models
+        " JOIN {rows} AS v ON t.id = v.column1",
+        columns_of(model, ("id",)),
+        [(row_id,) for row_id in ids],
+    )
+    return _keys(found)
+
+
+def _keys(rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
+    # SQLite keeps them as text.
+    return {key if isinstance(key, UUID) else UUID(key) for (key,) in rows}
 
 
 def insert_rows(model: type[models.Model], write: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

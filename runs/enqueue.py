@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs.batch_update import insert_rows, update_rows, write_or_isolate
+from runs.batch_update import existing_ids, insert_rows, update_rows, write_or_isolate
 from runs.identity import scheduled_run_id
 from runs.models import Run, RunStatus, Trigger
 from runs.outcome import ErrorType
@@ -168,7 +168,7 @@ def _without_existing(planned: Sequence[tuple[DueSchedule, FirePlan]], *, now: d
     """Leave out nominal times that have a Run already: an edit may lead a schedule over its own past."""
     rows = {schedule.id: _new_runs(schedule, plan, now=now) for schedule, plan in planned}
     wanted = [run.id for runs in rows.values() for run in runs]
-    existing = set(Run.with_deleted.filter(id__in=wanted).order_by().values_list("id", flat=True))
+    existing = existing_ids(Run, wanted)
     return [
         _Enqueued(schedule, [run for run in rows[schedule.id] if run.id not in existing], plan.next_run_at)
         for schedule, plan in planned

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from django.db import DataError, IntegrityError
 
-from runs.batch_update import update_rows, write_or_isolate
+from runs.batch_update import existing_ids, update_rows, write_or_isolate
 from runs.models import Attempt, Run
 from tests.factories import NOW, make_attempt, make_ended_run, make_run, make_schedule
 
@@ -55,6 +55,13 @@ def test_nulls_in_the_first_row_do_not_hide_the_type_of_the_column() -> None:
     update_rows(Run, match=("id",), write=("started_at",), rows=rows)
     assert Run.objects.get(id=run.id).started_at is None
     assert Run.objects.get(id=other.id).started_at == NOW
+
+
+def test_it_tells_which_ids_are_there() -> None:
+    here, there = make_run(), make_run()
+    there.delete()
+    assert existing_ids(Run, [here.id, there.id]) == {here.id}
+    assert existing_ids(Run, []) == set()
 
 
 def test_no_rows_need_no_query(django_assert_num_queries: object) -> None:
