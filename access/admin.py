@@ -13,13 +13,15 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from access.keys import CHANGEABLE, DEFAULT_SCOPES, create_key, revoke_key, update_key
-from access.models import ApiKey, Scope
+from access.models import ApiKey, AuditEvent, Scope
 from access.principals import scopes_of_user
 from scheduler_project.admin_actions import ObjectActions, act_on_each
-from scheduler_project.admin_cells import NOTHING
+from scheduler_project.admin_cells import NOTHING, as_text, moment
 from scheduler_project.admin_fields import LinesField
 from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
+from scheduler_project.admin_lists import ReadOnly
 from scheduler_project.admin_users import register_people
+from scheduler_project.audit_trail import KINDS
 
 
 class KeyForm(ServiceForm[ApiKey]):
@@ -146,7 +148,60 @@ class ApiKeyAdmin(ObjectActions[ApiKey], ServiceAdmin[ApiKey]):
     @admin.action(description="Revoke", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Make them useless at once."""
-        act_on_each(request, queryset, revoke_key, key="key_id", done="Keys revoked: {}.")
+        act_on_each(request, queryset, revoke_key, key="key_id", verb="revoke", done="Keys revoked: {}.")
+
+
+class ObjectTypeFilter(admin.SimpleListFilter):
+    """What was acted on; the kinds are few, and looking for them in a million rows would be slow."""
+
+    title = "thing"
+    parameter_name = "object_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The kinds of things."""
+        return [(kind, kind.replace("_", " ")) for kind in sorted({kind.name for kind in KINDS.values()})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        """Only those, if asked for."""
+        return queryset.filter(object_type=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnly[AuditEvent]):
+    """Who did what. Written once, never changed."""
+
+    list_display = ("when", "who", "action", "what", "changed", "address")
+    list_filter = (ObjectTypeFilter, "actor_type", "refused")
+    sortable_by = ()
+    search_fields = ("=actor", "=actor_id", "=action", "=object_id", "=object_name", "=request_id", "=address")
+    search_help_text = "Exactly a name, id, action such as target.update, request id or address"
+    ordering = ("-id",)
+    fields = ("when", "who", "key", "address", "action", "refused", "what", "object_id", "diff", "detail", "request_id")
+
+    @admin.display(description="When")
+    def when(self, event: AuditEvent) -> str:
+        """The moment."""
+        return moment(event.at)
+
+    @admin.display(description="Who")
+    def who(self, event: AuditEvent) -> str:
+        """The kind of somebody, and the name."""
+        return f"{event.actor_type} {event.actor}".strip()
+
+    @admin.display(description="Thing")
+    def what(self, event: AuditEvent) -> str:
+        """Its kind and its name."""
+        return f"{event.object_type} {event.object_name or event.object_id}".strip() or event.detail[:80]
+
+    @admin.display(description="Changed")
+    def changed(self, event: AuditEvent) -> str:
+        """The names of the fields."""
+        return ", ".join(event.changes)
+
+    @admin.display(description="Changes")
+    def diff(self, event: AuditEvent) -> str:
+        """Before and after, line by line."""
+        return as_text("\n".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in event.changes.items()))
 
 
 register_people()

@@ -34,6 +34,8 @@ class BearerKeyAuthentication(BaseAuthentication):
                 text=b" ".join(parts[1:]).decode("latin-1"), now=now, address=client_address(request._request)
             )
         except KeyRefused as refusal:
+            # For the audit trail, see AuditMiddleware.
+            request._request.key_refusal = refusal  # type: ignore[attr-defined]
             count_stranger(request)
             if isinstance(refusal, KeyElsewhere):
                 raise PermissionDenied(str(refusal)) from refusal

@@ -1,8 +1,9 @@
-"""API keys, and the answers kept for repeated POSTs with the same Idempotency-Key."""
+"""API keys, the answers kept for repeated POSTs with the same Idempotency-Key, and the audit trail."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any, NoReturn
 
 from django.db import models
 
@@ -59,3 +60,87 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner} {self.key}"
+
+
+class ActorType(models.TextChoices):
+    """What kind of somebody acts; `system` is the service itself, `anonymous` a request without credentials."""
+
+    KEY = "key"
+    USER = "user"
+    COMMAND = "command"
+    ANONYMOUS = "anonymous"
+    SYSTEM = "system"
+
+
+class AppendOnly(Exception):
+    """Somebody tried to change or delete an audit event."""
+
+    def __init__(self) -> None:
+        super().__init__("Audit events are written once and never changed or deleted.")
+
+
+class AppendOnlyQuerySet(models.QuerySet["AuditEvent"]):
+    """Reads and inserts, nothing else."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Never."""
+        raise AppendOnly
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Never."""
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        """Never; `access.audit.forget_old` removes what is old."""
+        raise AppendOnly
+
+
+class AuditEvent(models.Model):
+    """Something that was done, or refused. The database's own triggers refuse changes too, and deletions for a month.
+
+    Nothing references other tables: the trail outlives the keys, people and things that it names.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField()
+    actor_type = models.CharField(max_length=16, choices=ActorType)
+    actor_id = models.CharField(max_length=64, blank=True)
+    actor = models.CharField(max_length=255, blank=True)
+    key = models.CharField(max_length=16, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=32, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    object_name = models.CharField(max_length=255, blank=True)
+    # {field: [before, after]}, secrets masked.
+    changes = models.JSONField(default=dict, blank=True)
+    detail = models.CharField(max_length=500, blank=True)
+    refused = models.BooleanField(default=False)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        indexes = [
+            # AuditViewSet.list, newest first by what people look for
+            models.Index(fields=["object_id", "-id"], name="audit_by_object"),
+            models.Index(fields=["actor_id", "-id"], name="audit_by_actor"),
+            models.Index(fields=["action", "-id"], name="audit_by_action"),
+            # access.audit.forget_old, record_refusal
+            models.Index(fields=["at"], name="audit_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_name}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; an event that exists stays as it is."""
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Never."""
+        raise AppendOnly

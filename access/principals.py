@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 
-from access.models import ApiKey, Scope
+from access.audit import Actor
+from access.client_address import client_address
+from access.models import ActorType, ApiKey, Scope
 from access.roles import MANAGES_ACCESS, READS, RUNS, WRITES
 
 if TYPE_CHECKING:
@@ -41,6 +44,21 @@ class KeyPrincipal:
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """Keys have scopes, no admin permissions."""
         return False
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who sent a request, as far as it has signed in by now."""
+    address, key, user = client_address(request), getattr(request, "auth", None), getattr(request, "user", None)
+    if isinstance(key, ApiKey):
+        return actor_of_key(key, address=address)
+    if user is not None and user.is_authenticated:
+        return Actor(ActorType.USER, str(user.pk), user.get_username(), address=address)
+    return Actor(ActorType.ANONYMOUS, address=address)
+
+
+def actor_of_key(key: ApiKey, *, address: str) -> Actor:
+    """A key as somebody who acts."""
+    return Actor(ActorType.KEY, str(key.pk), key.name, key=key.prefix, address=address)
 
 
 def principal_of(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""API keys as JSON."""
+"""API keys and audit events as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from access.models import ApiKey, Scope
+from access.models import ApiKey, AuditEvent, Scope
 from access.networks import MOST_CIDRS
 from scheduler_project.strict_fields import MomentField, StrictCharField, StrictChoiceField, StrictModelSerializer
 
@@ -63,3 +63,34 @@ class NewApiKeySerializer(ApiKeySerializer):
         """The text, which the view hands over in the context."""
         text: Any = self.context["key_text"]
         return str(text)
+
+
+class AuditEventSerializer(StrictModelSerializer):
+    """One event."""
+
+    at = MomentField(read_only=True)
+    key = serializers.CharField(read_only=True, help_text="The shown beginning of the API key that was used.")
+    changes = serializers.DictField(
+        child=serializers.ListField(), read_only=True, help_text="`{field: [before, after]}`, secrets masked."
+    )
+
+    class Meta:
+        model = AuditEvent
+        fields = (
+            "id",
+            "at",
+            "action",
+            "refused",
+            "actor_type",
+            "actor_id",
+            "actor",
+            "key",
+            "address",
+            "object_type",
+            "object_id",
+            "object_name",
+            "changes",
+            "detail",
+            "request_id",
+        )
+        read_only_fields = fields

@@ -1,4 +1,4 @@
-"""/api-keys: who may use the API. For those with the scope admin only."""
+"""/api-keys and /audit: who may use the API, and who did what. For those with the scope admin only."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from access.filters import ApiKeyFilters
+from access.filters import ApiKeyFilters, AuditFilters
 from access.keys import CHANGEABLE, create_key, revoke_key, update_key
-from access.models import ApiKey, Scope
+from access.models import ApiKey, AuditEvent, Scope
 from access.principals import scopes_of
-from access.serializers import ApiKeySerializer, NewApiKeySerializer
+from access.serializers import ApiKeySerializer, AuditEventSerializer, NewApiKeySerializer
+from scheduler_project.audit_trail import Watch, note_created, note_done, note_updated
 from scheduler_project.created import created_response
 from scheduler_project.empty_body import NothingSerializer, expect_no_fields
 from scheduler_project.etags import etag_of, if_match_check
 from scheduler_project.idempotent import idempotent, idempotent_with_secret
+from scheduler_project.pagination import NewestFirst
 from scheduler_project.resource import ResourceViewSet
 
 
@@ -47,6 +49,7 @@ class ApiKeyViewSet(ListModelMixin, ResourceViewSet):
         sent.is_valid(raise_exception=True)
         values = {"cidrs": [], "expires_at": None, **sent.validated_data}
         key, text = create_key(**values, granted_by=scopes_of(request), now=timezone.now())
+        note_created(key)
         data = NewApiKeySerializer(key, context={"key_text": text}).data
         headers = {"ETag": key_etag(key), "Cache-Control": "no-store"}
         return created_response(request, data, route="api-key-detail", created_id=key.id, headers=headers)
@@ -60,14 +63,16 @@ class ApiKeyViewSet(ListModelMixin, ResourceViewSet):
         """Change name, networks or end. Scopes can't be changed: make another key."""
         sent = self.get_serializer(data=request.data, partial=True)
         sent.is_valid(raise_exception=True)
-        check = if_match_check(request, key_etag)
-        changes = sent.validated_data
-        return self._answer(update_key(key_id=self.path_id, changes=changes, now=timezone.now(), check=check))
+        watch = Watch(if_match_check(request, key_etag))
+        key = update_key(key_id=self.path_id, changes=sent.validated_data, now=timezone.now(), check=watch)
+        note_updated(key, watch.before)
+        return self._answer(key)
 
     @transaction.atomic
     def destroy(self, request: Request, /, **kwargs: Any) -> Response:
         """Revoke, as POST revoke does: the key is useless at once, its row stays for the record."""
-        revoke_key(key_id=self.path_id, now=timezone.now(), check=if_match_check(request, key_etag))
+        key = revoke_key(key_id=self.path_id, now=timezone.now(), check=if_match_check(request, key_etag))
+        note_done("revoke", key)
         return Response(status=204)
 
     @extend_schema(request=NothingSerializer, responses=ApiKeySerializer)
@@ -76,7 +81,20 @@ class ApiKeyViewSet(ListModelMixin, ResourceViewSet):
     def revoke(self, request: Request, /, **kwargs: Any) -> Response:
         """Make the key useless at once, for good."""
         expect_no_fields(request)
-        return self._answer(revoke_key(key_id=self.path_id, now=timezone.now()))
+        key = revoke_key(key_id=self.path_id, now=timezone.now())
+        note_done("revoke", key)
+        return self._answer(key)
 
     def _answer(self, key: ApiKey) -> Response:
         return Response(self.get_serializer(key).data, headers={"ETag": key_etag(key)})
+
+
+class AuditViewSet(ListModelMixin, ResourceViewSet):
+    """The audit trail, newest first: written once, never changed."""
+
+    queryset = AuditEvent.objects.all()
+    serializer_class = AuditEventSerializer
+    pagination_class = NewestFirst
+    filter_backends = (AuditFilters,)
+    http_method_names = ["get", "head"]
+    required_scopes: ClassVar[dict[str, str]] = {"list": Scope.ADMIN}

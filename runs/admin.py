@@ -137,18 +137,19 @@ class RunAdmin(ObjectActions[Run], ReadOnly[Run]):
     def replay(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         """A new run for each ended one."""
         done = "Runs created: {}. A worker makes the calls now."
-        act_on_each(request, queryset, replay_run, key="run_id", done=done)
+        act_on_each(request, queryset, replay_run, key="run_id", verb="replay", done=done)
 
     @admin.action(description="Cancel", permissions=["run"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         """Runs that still wait are not made."""
-        act_on_each(request, queryset, cancel_run, key="run_id", done="Runs cancelled: {}.")
+        act_on_each(request, queryset, cancel_run, key="run_id", verb="cancel", done="Runs cancelled: {}.")
 
     @admin.action(description="Mark as resolved", permissions=["run"])
     def resolve(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         """Failed runs that somebody has dealt with."""
         note = f"by {request.user.get_username()} in the admin"
-        act_on_each(request, queryset, partial(resolve_run, note=note), key="run_id", done="Runs resolved: {}.")
+        work = partial(resolve_run, note=note)
+        act_on_each(request, queryset, work, key="run_id", verb="resolve", done="Runs resolved: {}.")
 
     @admin.display(description="Scheduled at")
     def when(self, run: Run) -> str:

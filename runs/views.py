@@ -15,6 +15,7 @@ from runs.filters import RunFilters
 from runs.models import Run
 from runs.serializers import ResolveSerializer, RunDetailSerializer, RunSerializer
 from runs.services import cancel_run, replay_run, resolve_run
+from scheduler_project.audit_trail import note_done
 from scheduler_project.created import created_response
 from scheduler_project.empty_body import NothingSerializer, expect_no_fields
 from scheduler_project.idempotent import idempotent
@@ -44,7 +45,9 @@ class RunViewSet(ListModelMixin, ResourceViewSet):
     def cancel(self, request: Request, /, **kwargs: Any) -> Response:
         """Cancel a run that waits for its first or next attempt."""
         expect_no_fields(request)
-        return Response(RunSerializer(cancel_run(run_id=self.path_id, now=database_now())).data)
+        run = cancel_run(run_id=self.path_id, now=database_now())
+        note_done("cancel", run)
+        return Response(RunSerializer(run).data)
 
     @extend_schema(request=NothingSerializer, responses={202: RunSerializer})
     @action(detail=True, methods=["post"])
@@ -53,6 +56,7 @@ class RunViewSet(ListModelMixin, ResourceViewSet):
         """Repeat a run that has ended, with the target as it is now."""
         expect_no_fields(request)
         run = replay_run(run_id=self.path_id, now=database_now())
+        note_done("replay", run, detail=f"of run {run.replay_of}")
         return created_response(request, RunSerializer(run).data, route="run-detail", created_id=run.id, status=202)
 
     @extend_schema(request=ResolveSerializer, responses=RunSerializer)
@@ -63,4 +67,6 @@ class RunViewSet(ListModelMixin, ResourceViewSet):
         sent = ResolveSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         note = sent.validated_data["note"]
-        return Response(RunSerializer(resolve_run(run_id=self.path_id, note=note, now=database_now())).data)
+        run = resolve_run(run_id=self.path_id, note=note, now=database_now())
+        note_done("resolve", run, detail=note)
+        return Response(RunSerializer(run).data)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from access.keys import AlreadyRevoked
 from runs.errors import WrongState as RunInWrongState
 from scheduler_project.admin_cells import row_address
+from scheduler_project.audit_trail import note_done
 from schedules.clock import database_now
 from schedules.errors import WrongState as ScheduleInWrongState
 
@@ -75,7 +76,7 @@ class ObjectActions(admin.ModelAdmin[Row]):
 
 
 def act_on_each(
-    request: HttpRequest, queryset: QuerySet[Row], work: Callable[..., object], *, key: str, done: str
+    request: HttpRequest, queryset: QuerySet[Row], work: Callable[..., object], *, key: str, verb: str, done: str
 ) -> None:
     """Call a service for each row; say how many went through, and why the others did not.
 
@@ -84,6 +85,7 @@ def act_on_each(
         queryset: the rows; more than `MOST_ACTED_ON` are refused as a whole.
         work: the service; it is given `now` and the row's id under the name `key`.
         key: see `work`.
+        verb: what the audit trail calls it.
         done: what has happened, with `{}` for the number of rows.
     """
     rows = list(queryset[: MOST_ACTED_ON + 1])
@@ -93,7 +95,9 @@ def act_on_each(
     refusals = []
     for row in rows:
         try:
-            work(**{key: row.pk}, now=database_now())
+            with transaction.atomic():
+                work(**{key: row.pk}, now=database_now())
+                note_done(verb, row)
         except (AlreadyRevoked, RunInWrongState, ScheduleInWrongState) as problem:
             refusals.append(f"{row}: {problem}")
         except ObjectDoesNotExist:

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from access.keys import InvalidKeyRequest
 from scheduler_project.admin_lists import BoundedList
 from scheduler_project.admin_versions import VERSION, VersionedForm
+from scheduler_project.audit_trail import note_created, note_gone, note_updated, thing_of, values_of
 from schedules.errors import WrongState
 from targets.errors import InUse, InvalidFields
 
@@ -83,7 +84,14 @@ class ServiceAdmin(BoundedList[Row]):
 
     def save_model(self, request: HttpRequest, obj: Row, form: Any, change: bool) -> None:
         """Write through the service; the admin goes on with `obj`."""
-        obj.__dict__.update(form.write(form.values()).__dict__)
+        # Read again: by now the form has put its own values into `obj`.
+        before = values_of(self.model._default_manager.get(pk=obj.pk)) if change else {}
+        row = form.write(form.values())
+        if change:
+            note_updated(row, before)
+        else:
+            note_created(row)
+        obj.__dict__.update(row.__dict__)
 
     def remove(self, row: Row) -> None:
         """Call the service that deletes the row."""
@@ -91,8 +99,10 @@ class ServiceAdmin(BoundedList[Row]):
 
     def delete_model(self, request: HttpRequest, obj: Row) -> None:
         """Out of sight at once; the worker purges."""
-        with suppress(ObjectDoesNotExist):  # somebody else was faster
+        with suppress(ObjectDoesNotExist), transaction.atomic():  # somebody else may be faster
+            thing = thing_of(obj)
             self.remove(obj)
+            note_gone(thing)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Row]) -> None:
         """The same for several."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from runs.metrics import HourOfRuns
 from runs.models import Run
+from scheduler_project.audit_trail import note_done
 from scheduler_project.live_state import read_dashboard
 from schedules.clock import database_now
 from schedules.models import Schedule, ScheduleStatus
@@ -69,6 +72,29 @@ class SchedulerAdminSite(AdminSite):
     site_url = None
     # A bar above the page instead: it leaves the width to the tables, and works on a phone.
     enable_nav_sidebar = False
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's own; who gets in is put on record."""
+        was_in = request.user.is_authenticated
+        response = super().login(request, extra_context)
+        if isinstance(request.user, User) and not was_in:
+            note_done("login", request.user)
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The same for who leaves."""
+        user = request.user
+        if isinstance(user, User) and request.method == "POST":
+            note_done("logout", user)
+        return super().logout(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """People change their own password; that they did is put on record."""
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == 302 and isinstance(request.user, User):
+                note_done("change_password", request.user)
+        return response
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Ours first."""

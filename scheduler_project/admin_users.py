@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
+from django.db import models, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from scheduler_project.admin_versions import VersionedForm
+from scheduler_project.audit_trail import note_created, note_done, note_gone, note_updated, thing_of, values_of
 
+Row = TypeVar("Row", bound=models.Model)
 # What goes beyond the role admin, so that only superusers may give it.
 BEYOND_ROLES = ("is_superuser", "user_permissions")
 HELP = (
@@ -25,12 +28,51 @@ class PersonForm(UserChangeForm[User], VersionedForm[User]):
     """Django's own form; it notices when somebody else has saved meanwhile."""
 
 
-class PersonAdmin(UserAdmin[User]):
+class AuditedPage(admin.ModelAdmin[Row]):
+    """Puts what Django's own pages of people and groups do on record."""
+
+    def save_model(self, request: HttpRequest, obj: Row, form: Any, change: bool) -> None:
+        """Remember what it was; the groups of a person are saved only later."""
+        form.before = values_of(self.model._default_manager.get(pk=obj.pk)) if change else {}
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """All is saved: compare."""
+        super().save_related(request, form, formsets, change)
+        row = self.model._default_manager.get(pk=form.instance.pk)
+        if change:
+            note_updated(row, form.before)
+        else:
+            note_created(row)
+
+    def delete_model(self, request: HttpRequest, obj: Row) -> None:
+        """One goes."""
+        with transaction.atomic():
+            note_gone(thing_of(obj))
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Row]) -> None:
+        """Several go."""
+        for row in queryset:
+            self.delete_model(request, row)
+
+
+class PersonAdmin(AuditedPage[User], UserAdmin[User]):
     """People. A role is a group."""
 
     form = PersonForm
     list_display = ("username", "email", "roles", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active", "groups")
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Change it, and put it on record."""
+        with transaction.atomic():
+            before = User.objects.filter(pk=id).values_list("password", flat=True).first()
+            response = super().user_change_password(request, id, form_url)
+            user = User.objects.filter(pk=id).exclude(password=before or "").first()
+            if user is not None:
+                note_done("change_password", user)
+        return response
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With their groups, for the list."""
@@ -69,7 +111,7 @@ class PersonAdmin(UserAdmin[User]):
         return obj is None or request.user.is_superuser or not obj.is_superuser
 
 
-class RoleAdmin(GroupAdmin):
+class RoleAdmin(AuditedPage[Group], GroupAdmin):
     """Groups. Changing one gives its members other rights, so only superusers do."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
-from access.views import ApiKeyViewSet
+from access.views import ApiKeyViewSet, AuditViewSet
 from runs.views import RunViewSet
 from scheduler_project.docs import openapi_document
 from scheduler_project.health import HealthView
@@ -19,6 +19,7 @@ router.register("secrets", SecretViewSet, basename="secret")
 router.register("schedules", ScheduleViewSet, basename="schedule")
 router.register("runs", RunViewSet, basename="run")
 router.register("api-keys", ApiKeyViewSet, basename="api-key")
+router.register("audit", AuditViewSet, basename="audit")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", openapi_document, name="openapi"),

@@ -91,8 +91,8 @@ def read_integer(name: str, default: int, *, low: int, high: int) -> int:
     return int(value)
 
 
-def read_days(name: str, default: float) -> timedelta | None:
-    """A number of days, fractions allowed, or `off`, which is None."""
+def read_days(name: str, default: float, *, low: float = LEAST_DAYS) -> timedelta | None:
+    """A number of days from `low`, fractions allowed, or `off`, which is None."""
     value = read_text(name, str(default))
     if value.lower() == "off":
         return None
@@ -100,8 +100,8 @@ def read_days(name: str, default: float) -> timedelta | None:
         days = float(value)
     except ValueError:
         days = math.nan
-    if not LEAST_DAYS <= days <= MOST_DAYS:
-        refuse(name, value, f"must be a number of days from {LEAST_DAYS:g} to {MOST_DAYS}, or off: for ever")
+    if not low <= days <= MOST_DAYS:
+        refuse(name, value, f"must be a number of days from {low:g} to {MOST_DAYS}, or off: for ever")
     return timedelta(days=days)
 
 

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from access.keys import create_key
 from access.models import ApiKey, Scope
+from scheduler_project.audit_trail import Watch, note_created, note_updated
 from schedules.services import create_schedule
 from targets.errors import InvalidFields
 from targets.models import Target
@@ -57,10 +58,11 @@ def prepare(*, port: int, now: datetime, show: Callable[[Welcome], None]) -> Non
     users = get_user_model().objects
     if not users.filter(is_superuser=True).exists():
         username, password = _free_username(), secrets.token_urlsafe(12)
-        users.create_superuser(username=username, password=password)
+        note_created(users.create_superuser(username=username, password=password))
         no_demo = _create_demo(port=port, now=now)
     if not ApiKey.objects.exists():
-        _, api_key = create_key(name="make run", scopes=Scope.values, expires_at=None, now=now)
+        key, api_key = create_key(name="make run", scopes=Scope.values, expires_at=None, now=now)
+        note_created(key)
     show(Welcome(username=username, password=password, api_key=api_key, no_demo=no_demo))
 
 
@@ -68,8 +70,10 @@ def follow_port(*, port: int, now: datetime) -> None:
     """Point the demo at the port of this start, unless its user has edited it or closed loopback."""
     for target in Target.objects.filter(name=DEMO_NAME):
         if DEMO_URL.fullmatch(target.url) and target.url != health_url(port):
-            with suppress(InvalidFields):
-                update_target(target_id=target.id, changes={"url": health_url(port)}, now=now)
+            watch = Watch()
+            with suppress(InvalidFields), transaction.atomic():
+                changed = update_target(target_id=target.id, changes={"url": health_url(port)}, now=now, check=watch)
+                note_updated(changed, watch.before)
 
 
 def _free_username() -> str:
@@ -83,7 +87,7 @@ def _create_demo(*, port: int, now: datetime) -> str:
         target = create_target(fields={"name": DEMO_NAME, "url": health_url(port), "timeout_seconds": 5}, now=now)
     except InvalidFields as refusal:
         return str(refusal)
-    create_schedule(
+    schedule = create_schedule(
         fields={
             "name": DEMO_NAME,
             "target_id": target.id,
@@ -94,4 +98,6 @@ def _create_demo(*, port: int, now: datetime) -> str:
         },
         now=now,
     )
+    note_created(target)
+    note_created(schedule)
     return ""

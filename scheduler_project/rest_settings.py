@@ -62,6 +62,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "schedules", "description": "When to call it."},
         {"name": "runs", "description": "What was meant to happen, and what did."},
         {"name": "api-keys", "description": "Who may use the API; for keys and users with the scope `admin`."},
+        {"name": "audit", "description": "Who changed what, from where, and who was refused; scope `admin`."},
         {"name": "metrics", "description": "Numbers over all of it."},
         {"name": "health", "description": "Whether the service works."},
     ],

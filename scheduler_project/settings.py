@@ -78,6 +78,7 @@ API_THROTTLE = read_rate("API_THROTTLE", "1200/min")
 RETENTION_SUCCESS_DAYS = read_days("RETENTION_SUCCESS_DAYS", 14)
 RETENTION_FAILED_DAYS = read_days("RETENTION_FAILED_DAYS", 90)
 RETENTION_BODY_DAYS = read_days("RETENTION_BODY_DAYS", 3)
+RETENTION_AUDIT_DAYS = read_days("RETENTION_AUDIT_DAYS", 400, low=30)
 RETENTION_KEEP_LAST = read_integer("RETENTION_KEEP_LAST", 100, low=0, high=10_000)
 
 # --- Database -----------------------------------------------------------------------------------------------
@@ -114,6 +115,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Django -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    # First: its commands go before Django's of the same name.
+    "scheduler_project",
     "scheduler_project.admin_config.SchedulerAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -126,7 +129,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "scheduler_project",
     "access",
     "targets",
     "schedules",
@@ -147,6 +149,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "access.middleware.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "scheduler_project.web_metrics.WebMetricsMiddleware",
 ]

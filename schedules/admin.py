@@ -168,17 +168,17 @@ class ScheduleAdmin(ObjectActions[Schedule], ServiceAdmin[Schedule]):
     def run_now(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """One manual run each."""
         done = "Runs created: {}. A worker makes the calls now."
-        act_on_each(request, queryset, run_now, key="schedule_id", done=done)
+        act_on_each(request, queryset, run_now, key="schedule_id", verb="run", done=done)
 
     @admin.action(description="Pause", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """No new nominal times until resumed."""
-        act_on_each(request, queryset, pause_schedule, key="schedule_id", done="Schedules paused: {}.")
+        act_on_each(request, queryset, pause_schedule, key="schedule_id", verb="pause", done="Schedules paused: {}.")
 
     @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Go on at the next nominal time."""
-        act_on_each(request, queryset, resume_schedule, key="schedule_id", done="Schedules resumed: {}.")
+        act_on_each(request, queryset, resume_schedule, key="schedule_id", verb="resume", done="Schedules resumed: {}.")
 
     @admin.display(description="Target", ordering="target__name")
     def target_link(self, schedule: Schedule) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin
@@ -15,6 +16,7 @@ from access.models import Scope
 from runs.explain import explain
 from runs.serializers import ExplanationSerializer, RunSerializer
 from runs.services import run_now
+from scheduler_project.audit_trail import Watch, note_created, note_done, note_gone, note_updated
 from scheduler_project.created import created_response
 from scheduler_project.empty_body import NothingSerializer, expect_no_fields
 from scheduler_project.etags import etag_of, if_match_check
@@ -73,6 +75,7 @@ class ScheduleViewSet(ListModelMixin, ResourceViewSet):
     def create(self, request: Request) -> Response:
         """Create a schedule; it is active at once."""
         schedule = create_schedule(fields=_read(self.get_serializer(data=request.data)), now=database_now())
+        note_created(schedule)
         data, headers = self.get_serializer(schedule).data, {"ETag": schedule_etag(schedule)}
         return created_response(request, data, route="schedule-detail", created_id=schedule.id, headers=headers)
 
@@ -80,15 +83,21 @@ class ScheduleViewSet(ListModelMixin, ResourceViewSet):
         """One schedule."""
         return self._answer(Schedule.objects.get(pk=self.path_id))
 
+    @transaction.atomic
     def partial_update(self, request: Request, /, **kwargs: Any) -> Response:
         """Change what the body names. Another `start_at` or interval moves the grid."""
         changes = _read(self.get_serializer(data=request.data, partial=True))
-        check = if_match_check(request, schedule_etag)
-        return self._answer(update_schedule(schedule_id=self.path_id, changes=changes, now=database_now(), check=check))
+        watch = Watch(if_match_check(request, schedule_etag))
+        schedule = update_schedule(schedule_id=self.path_id, changes=changes, now=database_now(), check=watch)
+        note_updated(schedule, watch.before)
+        return self._answer(schedule)
 
+    @transaction.atomic
     def destroy(self, request: Request, /, **kwargs: Any) -> Response:
         """Delete a schedule and its runs. They are out of sight at once."""
-        delete_schedule(schedule_id=self.path_id, now=database_now(), check=if_match_check(request, schedule_etag))
+        watch = Watch(if_match_check(request, schedule_etag))
+        delete_schedule(schedule_id=self.path_id, now=database_now(), check=watch)
+        note_gone(watch.thing)
         return Response(status=204)
 
     @extend_schema(request=PauseSerializer, responses=ScheduleSerializer)
@@ -97,7 +106,9 @@ class ScheduleViewSet(ListModelMixin, ResourceViewSet):
     def pause(self, request: Request, /, **kwargs: Any) -> Response:
         """Stop new fires. Runs that exist go on; cancel them singly."""
         reason = _read(PauseSerializer(data=request.data))["reason"]
-        return self._answer(pause_schedule(schedule_id=self.path_id, now=database_now(), reason=reason))
+        schedule = pause_schedule(schedule_id=self.path_id, now=database_now(), reason=reason)
+        note_done("pause", schedule, detail=reason)
+        return self._answer(schedule)
 
     @extend_schema(request=NothingSerializer, responses=ScheduleSerializer)
     @action(detail=True, methods=["post"])
@@ -105,7 +116,9 @@ class ScheduleViewSet(ListModelMixin, ResourceViewSet):
     def resume(self, request: Request, /, **kwargs: Any) -> Response:
         """Go on at the next nominal time after now, on the same grid."""
         expect_no_fields(request)
-        return self._answer(resume_schedule(schedule_id=self.path_id, now=database_now()))
+        schedule = resume_schedule(schedule_id=self.path_id, now=database_now())
+        note_done("resume", schedule)
+        return self._answer(schedule)
 
     @extend_schema(request=NothingSerializer, responses={202: RunSerializer})
     @action(detail=True, methods=["post"])
@@ -114,6 +127,7 @@ class ScheduleViewSet(ListModelMixin, ResourceViewSet):
         """Run it now, in any status, whatever its overlap policy and max_runs say."""
         expect_no_fields(request)
         run = run_now(schedule_id=self.path_id, now=database_now())
+        note_done("run", run.schedule or run, detail=f"run {run.id}")
         return created_response(request, RunSerializer(run).data, route="run-detail", created_id=run.id, status=202)
 
     @extend_schema(parameters=[COUNT, FROM], responses=PreviewSerializer, filters=False)

@@ -25,6 +25,7 @@ from scheduler_project.admin_cells import NOTHING, as_text, linked, list_address
 from scheduler_project.admin_fields import ExactTextField, HeadersField
 from scheduler_project.admin_forms import MOST_NAMES_SHOWN, ServiceAdmin, ServiceForm
 from scheduler_project.admin_secret_form import SecretForm
+from scheduler_project.audit_trail import note_done
 from schedules.clock import database_now
 from schedules.models import Schedule
 from targets.auth import mask_auth
@@ -153,6 +154,7 @@ class TargetAdmin(ObjectActions[Target], ServiceAdmin[Target]):
         target = queryset.first()
         if target is None:
             return None
+        note_done("test", target)
         return HttpResponseRedirect(row_address(Run, call_target_once(target_id=target.pk)))
 
     @admin.display(description="Method")

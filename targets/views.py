@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count, Prefetch, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -17,6 +18,7 @@ from rest_framework.response import Response
 from access.models import Scope
 from runs.models import Run
 from runs.serializers import RunDetailSerializer
+from scheduler_project.audit_trail import Watch, note_created, note_done, note_gone, note_updated
 from scheduler_project.created import created_response
 from scheduler_project.empty_body import NothingSerializer, expect_no_fields
 from scheduler_project.etags import etag_of, if_match_check
@@ -51,6 +53,7 @@ class TargetViewSet(ListModelMixin, ResourceViewSet):
         sent = self.get_serializer(data=request.data)
         sent.is_valid(raise_exception=True)
         target = create_target(fields=sent.validated_data, now=database_now())
+        note_created(target)
         data, headers = self.get_serializer(target).data, {"ETag": target_etag(target)}
         return created_response(request, data, route="target-detail", created_id=target.id, headers=headers)
 
@@ -58,17 +61,23 @@ class TargetViewSet(ListModelMixin, ResourceViewSet):
         """One target."""
         return self._answer(Target.objects.get(pk=self.path_id))
 
+    @transaction.atomic
     def partial_update(self, request: Request, /, **kwargs: Any) -> Response:
         """Change what the body names."""
         sent = self.get_serializer(data=request.data, partial=True)
         sent.is_valid(raise_exception=True)
-        check = if_match_check(request, target_etag)
+        watch = Watch(if_match_check(request, target_etag))
         changes = sent.validated_data
-        return self._answer(update_target(target_id=self.path_id, changes=changes, now=database_now(), check=check))
+        target = update_target(target_id=self.path_id, changes=changes, now=database_now(), check=watch)
+        note_updated(target, watch.before)
+        return self._answer(target)
 
+    @transaction.atomic
     def destroy(self, request: Request, /, **kwargs: Any) -> Response:
         """Delete a target, its schedules and their runs. They are out of sight at once."""
-        delete_target(target_id=self.path_id, now=database_now(), check=if_match_check(request, target_etag))
+        watch = Watch(if_match_check(request, target_etag))
+        delete_target(target_id=self.path_id, now=database_now(), check=watch)
+        note_gone(watch.thing)
         return Response(status=204)
 
     @extend_schema(request=NothingSerializer, responses=RunDetailSerializer)
@@ -77,6 +86,7 @@ class TargetViewSet(ListModelMixin, ResourceViewSet):
     def test(self, request: Request, /, **kwargs: Any) -> Response:
         """Call the target once, now, and wait for the result: a run without a schedule, with its attempt."""
         expect_no_fields(request)
+        note_done("test", Target.objects.get(pk=self.path_id))
         run_id = call_target_once(target_id=self.path_id)
         run = Run.objects.prefetch_related("attempts").get(pk=run_id)
         return Response(RunDetailSerializer(run).data)

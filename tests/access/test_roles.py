@@ -59,6 +59,7 @@ NEEDS: dict[tuple[str, str], Scope] = {
     ("patch", "api-keys/{id}"): ADMIN,
     ("delete", "api-keys/{id}"): ADMIN,
     ("post", "api-keys/{id}/revoke"): ADMIN,
+    ("get", "audit"): ADMIN,
 }
 OPEN = {("get", "health"), ("get", "openapi.json")}
 NOWHERE = UUID(int=7 << 76 | 2 << 62)

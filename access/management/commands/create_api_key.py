@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from access.keys import DEFAULT_SCOPES, InvalidKeyRequest, create_key
+from scheduler_project.audit_trail import acting_as_command, note_created
 
 MAX_DAYS = 36_500
 
@@ -37,7 +38,9 @@ class Command(BaseCommand):
         scopes, cidrs = _items(options["scopes"]), _items(options["cidrs"])
         expires_at = None if days is None else now + timedelta(days=days)
         try:
-            key, text = create_key(name=options["name"], scopes=scopes, cidrs=cidrs, expires_at=expires_at, now=now)
+            with acting_as_command("create_api_key"), transaction.atomic():
+                key, text = create_key(name=options["name"], scopes=scopes, cidrs=cidrs, expires_at=expires_at, now=now)
+                note_created(key)
         except InvalidKeyRequest as error:
             raise CommandError(str(error)) from error
         except (DatabaseError, InterfaceError) as error:

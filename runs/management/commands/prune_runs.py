@@ -13,11 +13,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
+from django.utils import timezone
 
+from access.audit import record
 from runs.archive import Archive, ArchiveProblem, rows_of
 from runs.prune import Sweep, Upkeep, old_bodies
 from runs.retention import RetentionPolicy
 from runs.retention_settings import retention_policy
+from scheduler_project.audit_trail import acting_as_command
 from scheduler_project.progress import Progress
 from schedules.clock import database_now
 
@@ -67,7 +70,9 @@ class Command(BaseCommand):
         if directory is not None and not directory.is_dir():
             raise CommandError(f"--archive {directory}: there is no such folder; create it.")
         progress = Progress(self.stderr.write)
-        with _one_line_errors():
+        with _one_line_errors(), acting_as_command("prune_runs"):
+            if not totals.dry_run:
+                record("run.prune", now=timezone.now(), detail="everything that RETENTION_* says is old")
             try:
                 self._prune(totals, progress, directory)
             except KeyboardInterrupt:

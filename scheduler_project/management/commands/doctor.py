@@ -10,7 +10,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
+from django.utils import timezone
 
+from access.audit import record
+from scheduler_project.audit_trail import acting_as_command
 from scheduler_project.doctor.database import check_migrations, check_reachable, one_line
 from scheduler_project.doctor.examination import examine
 from scheduler_project.doctor.findings import Finding, Level, failure, worst
@@ -60,6 +63,8 @@ class Command(BaseCommand):
             for check in (check_reachable, check_migrations):
                 if (found := check()).level is Level.FAILURE:
                     return failure("reap", f"Nothing was resolved: {found.sentence}", found.remedy)
+            with acting_as_command("doctor"):
+                record("run.reap", now=timezone.now(), detail="resolves the runs of dead workers")
             return reap(say=self.stderr.write, sleep=time.sleep)
         except Error as error:
             return failure("reap", f"It broke off: {one_line(error)}", "Run it again.")

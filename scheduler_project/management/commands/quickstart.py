@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from scheduler_project import first_start
+from scheduler_project.audit_trail import acting_as_command
 from scheduler_project.env_file import BASE_DIR
 from scheduler_project.first_start import Welcome
 from scheduler_project.process_group import Child, ProcessGroup
@@ -61,8 +62,9 @@ class Command(BaseCommand):
         try:
             call_command("migrate", verbosity=0, interactive=False)
             now = database_now()
-            first_start.prepare(port=port, now=now, show=lambda welcome: self._greet(welcome, port))
-            first_start.follow_port(port=port, now=now)
+            with acting_as_command("quickstart"):
+                first_start.prepare(port=port, now=now, show=lambda welcome: self._greet(welcome, port))
+                first_start.follow_port(port=port, now=now)
         except DatabaseError as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"The database of DATABASE_URL can't be used: {reason}") from error

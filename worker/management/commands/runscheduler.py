@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection
 
+from access.audit import forget_old as forget_old_events
 from access.idempotency import forget_old
 from runs.maintenance import purge_deleted
 from runs.prune import Upkeep
@@ -42,6 +44,7 @@ def chores() -> list[Chore]:
         Chore("clear_bodies", upkeep.clear),
         Chore("fold_old_minutes", fold_old_minutes),
         Chore("forget_old_answers", forget_old),
+        Chore("forget_old_audit_events", partial(forget_old_events, keep=settings.RETENTION_AUDIT_DAYS)),
         Chore("forget_old_sessions", forget_old_sessions),
     ]
 
