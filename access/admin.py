@@ -7,13 +7,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
+from access.audit import Thing, record
 from access.keys import CHANGEABLE, DEFAULT_SCOPES, create_key, revoke_key, update_key
-from access.models import ApiKey, AuditEvent, Scope
+from access.lockout import unlock
+from access.models import ApiKey, AuditEvent, LoginFailure, Scope
 from access.principals import scopes_of_user
 from scheduler_project.admin_actions import ObjectActions, act_on_each
 from scheduler_project.admin_cells import NOTHING, as_text, moment
@@ -176,7 +179,7 @@ class AuditEventAdmin(ReadOnly[AuditEvent]):
     search_fields = ("=actor", "=actor_id", "=action", "=object_id", "=object_name", "=request_id", "=address")
     search_help_text = "Exactly a name, id, action such as target.update, request id or address"
     ordering = ("-id",)
-    fields = ("when", "who", "key", "address", "action", "refused", "what", "object_id", "diff", "detail", "request_id")
+    fields = ("when", "who", "key", "address", "action", "outcome", "what", "object_id", "diff", "detail", "request_id")
 
     @admin.display(description="When")
     def when(self, event: AuditEvent) -> str:
@@ -187,6 +190,11 @@ class AuditEventAdmin(ReadOnly[AuditEvent]):
     def who(self, event: AuditEvent) -> str:
         """The kind of somebody, and the name."""
         return f"{event.actor_type} {event.actor}".strip()
+
+    @admin.display(description="Outcome")
+    def outcome(self, event: AuditEvent) -> str:
+        """Done, or tried only."""
+        return "refused" if event.refused else "done"
 
     @admin.display(description="Thing")
     def what(self, event: AuditEvent) -> str:
@@ -202,6 +210,46 @@ class AuditEventAdmin(ReadOnly[AuditEvent]):
     def diff(self, event: AuditEvent) -> str:
         """Before and after, line by line."""
         return as_text("\n".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in event.changes.items()))
+
+
+@admin.register(LoginFailure)
+class LoginFailureAdmin(ReadOnly[LoginFailure]):
+    """Who failed to sign in lately. Accounts that don't exist are counted without their name."""
+
+    list_display = ("account", "address", "failures", "last", "locked")
+    sortable_by = ()
+    search_fields = ("=username", "=address")
+    search_help_text = "Exactly a user name or an address"
+    fields = ("account", "address", "failures", "last", "locked")
+    actions = ("unlock",)
+
+    def has_unlock_permission(self, request: HttpRequest) -> bool:
+        """Who may end a lock-out."""
+        return request.user.has_perm("access.change_loginfailure")
+
+    @admin.action(description="Unlock", permissions=["unlock"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[LoginFailure]) -> None:
+        """Forget the failures, so that they can try again at once."""
+        with transaction.atomic():
+            for row in queryset:
+                record("login.unlock", Thing("login", str(row.pk), str(row)), now=timezone.now())
+            count = unlock(queryset)
+        messages.success(request, f"Unlocked: {count}.")
+
+    @admin.display(description="Account")
+    def account(self, row: LoginFailure) -> str:
+        """The name, where the count is that of an account."""
+        return row.username or NOTHING
+
+    @admin.display(description="Last failure")
+    def last(self, row: LoginFailure) -> str:
+        """When."""
+        return moment(row.last_at)
+
+    @admin.display(description="Locked until")
+    def locked(self, row: LoginFailure) -> str:
+        """When it ends."""
+        return moment(row.locked_until) if row.locked_until and row.locked_until > timezone.now() else NOTHING
 
 
 register_people()

@@ -1,10 +1,11 @@
-"""API keys, the answers kept for repeated POSTs with the same Idempotency-Key, and the audit trail."""
+"""API keys, sign-ins and their failures, answers kept for repeated POSTs, and the audit trail."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Any, NoReturn
 
+from django.conf import settings
 from django.db import models
 
 
@@ -40,6 +41,20 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}...)"
 
 
+class KeySchedule(models.Model):
+    """Which schedule a key has made: for MAX_SCHEDULES_PER_KEY. No reference: schedules are purged in bulk."""
+
+    id = models.BigAutoField(primary_key=True)
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="schedules")
+    schedule_id = models.UUIDField(unique=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.key_id} made {self.schedule_id}"
+
+
 class IdempotentRequest(models.Model):
     """The answer to a POST that carried an Idempotency-Key; `status_code` is null while it is in flight."""
 
@@ -60,6 +75,55 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner} {self.key}"
+
+
+class LoginFailure(models.Model):
+    """How often signing in has failed lately, for an account from an address or for an address: see access.lockout."""
+
+    id = models.BigAutoField(primary_key=True)
+    # Which of the two, hashed: names that nobody has may be passwords.
+    subject = models.CharField(max_length=64, unique=True)
+    # Of an account that exists; for the operator's list.
+    username = models.CharField(max_length=150, blank=True)
+    address = models.CharField(max_length=64)
+    failures = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    locked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-last_at", "-id")
+        default_permissions = ("view", "change")
+        verbose_name = "failed sign-in"
+        # access.lockout.forget_old
+        indexes = [models.Index(fields=["last_at"], name="login_failure_age")]
+
+    def __str__(self) -> str:
+        return f"{self.username or 'any account'} from {self.address}"
+
+
+class SignIn(models.Model):
+    """A person's or script's sign-in at POST /auth/token; its tokens name it and are worth nothing without it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    address = models.CharField(max_length=64)
+    # Django's fingerprint of the password: another password ends the sign-in.
+    credentials = models.CharField(max_length=128)
+    # The only refresh token that is good.
+    refresh_id = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    refreshed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        # access.tokens.forget_old
+        indexes = [models.Index(fields=["expires_at"], name="sign_in_age")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} since {self.created_at}"
 
 
 class ActorType(models.TextChoices):

@@ -8,7 +8,13 @@ from rest_framework import serializers
 
 from access.models import ApiKey, AuditEvent, Scope
 from access.networks import MOST_CIDRS
-from scheduler_project.strict_fields import MomentField, StrictCharField, StrictChoiceField, StrictModelSerializer
+from scheduler_project.strict_fields import (
+    MomentField,
+    StrictCharField,
+    StrictChoiceField,
+    StrictModelSerializer,
+    StrictSerializer,
+)
 
 EXPIRY_HELP = "When the key ends; null: never."
 
@@ -63,6 +69,29 @@ class NewApiKeySerializer(ApiKeySerializer):
         """The text, which the view hands over in the context."""
         text: Any = self.context["key_text"]
         return str(text)
+
+
+class SignInSerializer(StrictSerializer):
+    """A user's name and password."""
+
+    username = StrictCharField()
+    password = StrictCharField(write_only=True)
+
+
+class RefreshSerializer(StrictSerializer):
+    """A refresh token."""
+
+    refresh = StrictCharField(max_length=4096)
+
+
+class PairSerializer(serializers.Serializer[Any]):
+    """A pair of tokens."""
+
+    access = serializers.CharField(help_text="Send it as Authorization: Bearer ...")
+    refresh = serializers.CharField(help_text="Good once, for the next pair.")
+    token_type = serializers.ChoiceField(choices=["Bearer"])
+    expires_in = serializers.IntegerField(help_text="Seconds that the access token is good for.")
+    scopes = serializers.ListField(child=serializers.CharField(), help_text="What the user may do now.")
 
 
 class AuditEventSerializer(StrictModelSerializer):

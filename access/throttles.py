@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
@@ -49,11 +50,11 @@ class _StrangerThrottle(_RateFromSettings):
     scope = "stranger"
 
     def get_cache_key(self, request: Request, view: APIView | None) -> str:
-        return self.cache_format % {"scope": self.scope, "ident": client_address(request._request)}
+        return self.cache_format % {"scope": self.scope, "ident": client_address(getattr(request, "_request", request))}
 
 
-def count_stranger(request: Request) -> None:
-    """Count a request without valid credentials against its address.
+def count_stranger(request: Request | HttpRequest) -> None:
+    """Count a request without valid credentials, or with a password, against its address.
 
     Raises:
         Throttled: there were too many.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from rest_framework.exceptions import Throttled
 
+from access.throttles import count_stranger
 from runs.metrics import HourOfRuns
 from runs.models import Run
+from scheduler_project.admin_login import LoginForm
 from scheduler_project.audit_trail import note_done
 from scheduler_project.live_state import read_dashboard
 from schedules.clock import database_now
@@ -70,13 +74,22 @@ class SchedulerAdminSite(AdminSite):
     index_title = "Dashboard"
     index_template = "admin/dashboard.html"
     site_url = None
+    login_form = LoginForm
     # A bar above the page instead: it leaves the width to the tables, and works on a phone.
     enable_nav_sidebar = False
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Django's own; who gets in is put on record."""
         was_in = request.user.is_authenticated
+        try:
+            if request.method == "POST":
+                count_stranger(request)
+        except Throttled as refusal:
+            return _come_back(HttpResponse(f"{refusal.detail}\n", content_type="text/plain"), _seconds(refusal))
         response = super().login(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if isinstance(form, LoginForm) and form.retry_after:
+            return _come_back(response, form.retry_after)
         if isinstance(request.user, User) and not was_in:
             note_done("login", request.user)
         return response
@@ -113,6 +126,16 @@ class SchedulerAdminSite(AdminSite):
             upcoming = Schedule.objects.filter(status=ScheduleStatus.ACTIVE).order_by("next_run_at", "id")
             context["next_schedules"] = upcoming[:ROWS_SHOWN]
         return super().index(request, {**context, **(extra_context or {})})
+
+
+def _seconds(refusal: Throttled) -> float:
+    return float(getattr(refusal, "wait", None) or 1)
+
+
+def _come_back(response: HttpResponse, seconds: float) -> HttpResponse:
+    response.status_code = 429
+    response["Retry-After"] = str(math.ceil(seconds))
+    return response
 
 
 def _place(name: str, order: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from runs.views import RunViewSet
 from scheduler_project.docs import openapi_document
 from scheduler_project.health import HealthView
 from scheduler_project.metrics_api import MetricsView, PrometheusView
+from scheduler_project.sign_in_api import LogoutView, RefreshView, TokenView
 from schedules.views import ScheduleViewSet
 from targets.views import SecretViewSet, TargetViewSet
 
@@ -24,6 +25,9 @@ router.register("audit", AuditViewSet, basename="audit")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", openapi_document, name="openapi"),
     path("health", HealthView.as_view(), name="health"),
+    path("auth/token", TokenView.as_view(), name="token"),
+    path("auth/token/refresh", RefreshView.as_view(), name="token-refresh"),
+    path("auth/logout", LogoutView.as_view(), name="logout"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("metrics/prometheus", PrometheusView.as_view(), name="metrics-prometheus"),
     path("", include(router.urls)),

@@ -91,6 +91,16 @@ def read_integer(name: str, default: int, *, low: int, high: int) -> int:
     return int(value)
 
 
+def read_count(name: str, default: str) -> int | None:
+    """A whole number from 1, or `off`, which is None."""
+    value = read_text(name, default).lower()
+    if value == "off":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
+        refuse(name, value, "must be a whole number from 1 to 999999999, or off")
+    return int(value)
+
+
 def read_days(name: str, default: float, *, low: float = LEAST_DAYS) -> timedelta | None:
     """A number of days from `low`, fractions allowed, or `off`, which is None."""
     value = read_text(name, str(default))

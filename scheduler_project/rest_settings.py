@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 # What one request body may have; the API answers 413 beyond it.
@@ -29,6 +30,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["scheduler_project.json_parser.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "scheduler_project.json_answers.JsonOrProblem",
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "access.authentication.BearerTokenAuthentication",
         "access.authentication.BearerKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
@@ -40,6 +42,14 @@ REST_FRAMEWORK: dict[str, Any] = {
     "EXCEPTION_HANDLER": "scheduler_project.errors.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+# An access token is good for ten minutes, a refresh token for a week after its last use and for one use.
+SIMPLE_JWT: dict[str, Any] = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "ALGORITHM": "HS256",
+    "ISSUER": "api-scheduler",
 }
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -61,6 +71,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "secrets", "description": "Values that targets send and nobody reads."},
         {"name": "schedules", "description": "When to call it."},
         {"name": "runs", "description": "What was meant to happen, and what did."},
+        {"name": "auth", "description": "Tokens for people and scripts that sign in with a password."},
         {"name": "api-keys", "description": "Who may use the API; for keys and users with the scope `admin`."},
         {"name": "audit", "description": "Who changed what, from where, and who was refused; scope `admin`."},
         {"name": "metrics", "description": "Numbers over all of it."},

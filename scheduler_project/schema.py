@@ -58,6 +58,18 @@ DESCRIPTIONS = {
 WITH_RETRY_AFTER = {429, 503}
 
 
+class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The same for `BearerTokenAuthentication`."""
+
+    target_class = "access.authentication.BearerTokenAuthentication"
+    name = "tokenAuth"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> Json:
+        """An HTTP bearer scheme."""
+        about = "An access token of POST /api/v1/auth/token."
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
+
+
 class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Tells drf-spectacular what `BearerKeyAuthentication` is."""
 
@@ -101,7 +113,7 @@ def add_headers(result: Json, **kwargs: Any) -> Json:
     """Postprocessing hook: Idempotency-Key, If-Match and ETag."""
     for method, path, operation in _operations(result):
         parameters = operation.setdefault("parameters", [])
-        if method == "post":
+        if method == "post" and not path.startswith("/api/v1/auth/"):
             parameters.append(_header_parameter("Idempotency-Key", _IDEMPOTENCY_KEY, maximum=255))
         if method in ("patch", "delete"):
             parameters.append(_header_parameter("If-Match", "An ETag, or *: only if it still is that version."))

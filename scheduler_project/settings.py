@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from urllib.parse import urlsplit
 
 import django_stubs_ext
@@ -9,6 +10,7 @@ import django_stubs_ext
 from scheduler_project.env import (
     is_production,
     read_bool,
+    read_count,
     read_database,
     read_days,
     read_env_prefix,
@@ -33,6 +35,7 @@ from scheduler_project.rest_settings import (  # noqa: F401 - settings of other 
     CACHES,
     DATA_UPLOAD_MAX_MEMORY_SIZE,
     REST_FRAMEWORK,
+    SIMPLE_JWT,
     SPECTACULAR_SETTINGS,
 )
 
@@ -46,6 +49,8 @@ PUBLIC_URL = read_public_url("PUBLIC_URL", "http://127.0.0.1:8000")
 _PUBLIC = urlsplit(PUBLIC_URL)
 _PRODUCTION = is_production(PUBLIC_URL, debug=DEBUG)
 SECRET_KEY = read_secret_key("SECRET_KEY", strict=_PRODUCTION)
+# A key of its own for tokens, so that what is signed for one purpose is never good for another.
+SIMPLE_JWT["SIGNING_KEY"] = hmac.digest(SECRET_KEY.encode(), b"access.tokens", "sha256").hex()
 FIELD_ENCRYPTION_KEYS = read_fernet_keys("FIELD_ENCRYPTION_KEYS", strict=_PRODUCTION)
 ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", f"{_PUBLIC.hostname},localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = read_networks("TRUSTED_PROXIES")
@@ -73,6 +78,7 @@ EGRESS_PROXY_URL = read_proxy("EGRESS_PROXY_URL", resolves=EGRESS_PROXY_RESOLVES
 SECRETS_ENV_PREFIX = read_env_prefix("SECRETS_ENV_PREFIX", "API_SCHEDULER_SECRET_")
 SECRETS_DIR = read_folder("SECRETS_DIR")
 API_THROTTLE = read_rate("API_THROTTLE", "1200/min")
+MAX_SCHEDULES_PER_KEY = read_count("MAX_SCHEDULES_PER_KEY", "off")
 
 # --- How long ended runs are kept (None: for ever) ----------------------------------------------------------
 RETENTION_SUCCESS_DAYS = read_days("RETENTION_SUCCESS_DAYS", 14)

@@ -25,6 +25,7 @@ from scheduler_project.list_filters import refuse_other_parameters
 from scheduler_project.problems import bad_fields, bad_query
 from scheduler_project.query import read_integer, read_moment
 from scheduler_project.resource import ResourceViewSet
+from scheduler_project.schedule_cap import make_room, note_maker
 from schedules.clock import database_now
 from schedules.drafts import USER_FIELDS
 from schedules.filters import ScheduleFilters
@@ -74,7 +75,10 @@ class ScheduleViewSet(ListModelMixin, ResourceViewSet):
     @idempotent
     def create(self, request: Request) -> Response:
         """Create a schedule; it is active at once."""
-        schedule = create_schedule(fields=_read(self.get_serializer(data=request.data)), now=database_now())
+        fields = _read(self.get_serializer(data=request.data))
+        make_room(request)
+        schedule = create_schedule(fields=fields, now=database_now())
+        note_maker(request, schedule)
         note_created(schedule)
         data, headers = self.get_serializer(schedule).data, {"ETag": schedule_etag(schedule)}
         return created_response(request, data, route="schedule-detail", created_id=schedule.id, headers=headers)

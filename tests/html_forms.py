@@ -60,7 +60,8 @@ class _FormReader(HTMLParser):
         self.values[self._textarea] = ""
 
     def _start_select(self, given: Attributes) -> None:
-        self._select = str(given["name"])
+        # Of a list with several choices a browser sends what is chosen, by default nothing.
+        self._select = "" if "multiple" in given else str(given["name"])
 
     def _start_option(self, given: Attributes) -> None:
         if self._select and ("selected" in given or self._select not in self.values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_an_event_goes_with_the_transaction_that_it_tells_of() -> None:
 def test_python_changes_and_deletes_nothing() -> None:
     event = some_event()
     event.detail = "never happened"
-    attempts = [
+    attempts: list[Callable[[], object]] = [
         event.save,
         event.delete,
         AuditEvent.objects.all().delete,

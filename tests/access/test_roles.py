@@ -61,7 +61,13 @@ NEEDS: dict[tuple[str, str], Scope] = {
     ("post", "api-keys/{id}/revoke"): ADMIN,
     ("get", "audit"): ADMIN,
 }
-OPEN = {("get", "health"), ("get", "openapi.json")}
+OPEN = {
+    ("get", "health"),
+    ("get", "openapi.json"),
+    ("post", "auth/token"),
+    ("post", "auth/token/refresh"),
+    ("post", "auth/logout"),
+}
 NOWHERE = UUID(int=7 << 76 | 2 << 62)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib import admin
@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from access.keys import create_key
-from access.models import ApiKey, AuditEvent
+from access.models import ApiKey, AuditEvent, LoginFailure
 from scheduler_project import first_start
 from scheduler_project.audit_trail import KINDS, acting_as_command, changes_between, thing_of
 from scheduler_project.logs import OUR_APPS
@@ -27,6 +27,7 @@ from tests.staff import superuser
 from tests.url_walk import api_operations
 
 pytestmark = pytest.mark.django_db
+JSON = "application/json"
 TARGET = {"name": "Orders", "url": "https://example.com/"}
 Recipe = Callable[[], tuple[str, Any]]
 
@@ -64,12 +65,14 @@ RECIPES: dict[tuple[str, str], Recipe] = {
 }
 # A POST only because its question is long.
 ONLY_ASKS = {("post", "schedules/preview")}
+# Tried below, one after the other.
+SIGNING_IN = {("post", "auth/token"), ("post", "auth/token/refresh"), ("post", "auth/logout")}
 THING_OF_PATH = {"targets": "target", "schedules": "schedule", "runs": "run", "api-keys": "api_key"}
 
 
 def test_every_operation_that_changes_something_is_tried_here() -> None:
     changing = {(verb, path) for verb, path in api_operations() if verb != "get"}
-    assert changing == RECIPES.keys() | ONLY_ASKS
+    assert changing == RECIPES.keys() | ONLY_ASKS | SIGNING_IN
 
 
 @pytest.mark.parametrize(("verb", "path"), sorted(RECIPES))
@@ -99,6 +102,18 @@ def test_a_change_that_is_refused_leaves_no_event_of_a_change(verb: str, path: s
     assert not AuditEvent.objects.exists()
 
 
+def test_a_sign_in_leaves_an_event_for_each_step() -> None:
+    user = User.objects.create_superuser("eve", password="correct horse")
+    client = Client()
+    pair = client.post("/api/v1/auth/token", {"username": "eve", "password": "correct horse"}, JSON).json()
+    pair = client.post("/api/v1/auth/token/refresh", {"refresh": pair["refresh"]}, JSON).json()
+    client.post("/api/v1/auth/logout", {"refresh": pair["refresh"]}, JSON)
+    events = AuditEvent.objects.order_by("at")
+    assert [event.action for event in events] == ["user.login", "user.refresh", "user.logout"]
+    assert {(event.actor_type, event.actor, event.object_id) for event in events} == {("user", "eve", str(user.pk))}
+    assert pair["refresh"] not in str(list(events.values()))
+
+
 def test_a_repeated_post_is_one_event() -> None:
     client = ApiClient("admin")
     for _ in range(2):
@@ -115,6 +130,7 @@ def row_of(model: type[Any]) -> Any:
         "apikey": make_key,
         "user": lambda: User.objects.create(username="bob"),
         "group": lambda: Group.objects.create(name="night shift"),
+        "loginfailure": lambda: LoginFailure.objects.create(subject=str(uuid4()), first_at=NOW, last_at=NOW),
     }
     return rows[str(model._meta.model_name)]()
 
@@ -203,7 +219,8 @@ def test_every_verb_of_a_page_leaves_an_event(root: Client) -> None:
         for verb in set(page.actions) - {"delete_selected"}:
             row = STATES[verb]() if verb in STATES else row_of(model)
             values = {"action": verb, "_selected_action": [str(row.pk)]}
-            expected = f"{KINDS[model].name}.{VERBS.get(verb, verb)}"
+            kind = "login" if model is LoginFailure else KINDS[model].name
+            expected = f"{kind}.{VERBS.get(verb, verb)}"
             assert new_events(lambda: root.post(address, values)) == [expected], verb  # noqa: B023
     assert (Target, "call_once") in tried
 
@@ -262,6 +279,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
         lambda: call_command("create_api_key", "--name", "x", stdout=StringIO(), stderr=StringIO()),
         "api_key.create",
     ),
+    "unlock_logins": (lambda: call_command("unlock_logins", "--all", stdout=StringIO()), "login.unlock"),
     "quickstart": (_quickstart, "user.create"),
     "prune_runs": (lambda: call_command("prune_runs", stdout=StringIO(), stderr=StringIO()), "run.prune"),
     "doctor": (_doctor, "run.reap"),

@@ -35,6 +35,9 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
     (env.read_days, (14,), {}, "", timedelta(days=14)),
     (env.read_days, (14,), {}, "0.5", timedelta(hours=12)),
     (env.read_days, (14,), {}, "OFF", None),
+    (env.read_days, (400,), {"low": 30}, "30", timedelta(days=30)),
+    (env.read_count, ("off",), {}, "", None),
+    (env.read_count, ("off",), {}, "25", 25),
     (env.read_list, ("a,b",), {}, "", ["a", "b"]),
     (env.read_list, (), {}, " x ,, y", ["x", "y"]),
     (env.read_env_prefix, ("API_SCHEDULER_SECRET_",), {}, "", "API_SCHEDULER_SECRET_"),
@@ -84,6 +87,11 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, str]] 
         for value in ("short", "a" * 60, "abcd" * 20, f"django-insecure-{LONG_KEY}", LONG_KEY[:49])
     ),
     (env.read_fernet_keys, (), {"strict": True}, f"{KEY},{MADE_UP_KEY}", "key 2 of 2 is not random. Make one:"),
+    (env.read_days, (400,), {"low": 30}, "29", "must be a number of days from 30 to 36500, or off: for ever"),
+    *(
+        (env.read_count, ("off",), {}, value, "must be a whole number from 1 to 999999999, or off")
+        for value in ("0", "-1", "1.5", "many", "9" * 10)
+    ),
     (env.read_networks, (), {}, "10.0.0.0/8,home", "must be a comma-separated list of addresses or CIDR blocks"),
     (env.read_networks, (), {}, "10.0.0.0/33", "must be a comma-separated list of addresses or CIDR blocks"),
     *(

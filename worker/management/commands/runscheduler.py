@@ -16,6 +16,8 @@ from django.db import OperationalError, connection
 
 from access.audit import forget_old as forget_old_events
 from access.idempotency import forget_old
+from access.lockout import forget_old as forget_old_failures
+from access.tokens import forget_old as forget_old_sign_ins
 from runs.maintenance import purge_deleted
 from runs.prune import Upkeep
 from runs.retention_settings import retention_policy
@@ -45,6 +47,8 @@ def chores() -> list[Chore]:
         Chore("fold_old_minutes", fold_old_minutes),
         Chore("forget_old_answers", forget_old),
         Chore("forget_old_audit_events", partial(forget_old_events, keep=settings.RETENTION_AUDIT_DAYS)),
+        Chore("forget_old_sign_ins", forget_old_sign_ins),
+        Chore("forget_old_login_failures", forget_old_failures),
         Chore("forget_old_sessions", forget_old_sessions),
     ]
 
