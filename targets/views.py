@@ -113,6 +113,9 @@ class SecretViewSet(ListModelMixin, ResourceViewSet):
     serializer_class = SecretSerializer
     filter_backends = (SecretFilters,)
     lookup_value_regex = "[A-Za-z0-9_-]{1,64}"
+    required_scopes: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("list", "create", "retrieve", "partial_update", "destroy"), Scope.ADMIN
+    )
 
     def get_queryset(self) -> QuerySet[Secret]:
         """With the targets that use each."""
@@ -137,6 +140,7 @@ class SecretViewSet(ListModelMixin, ResourceViewSet):
         sent = self.get_serializer(data=request.data)
         sent.is_valid(raise_exception=True)
         secret = create_secret(fields=sent.validated_data, now=database_now())
+        note_created(secret)
         data, headers = self._shown(secret.id), {"ETag": secret_etag(secret)}
         return created_response(request, data, route="secret-detail", created_id=secret.id, headers=headers)
 
@@ -144,17 +148,23 @@ class SecretViewSet(ListModelMixin, ResourceViewSet):
         """One secret, without its value, and the targets that use it."""
         return self._answer(Secret.objects.get(pk=self.secret_id))
 
+    @transaction.atomic
     def partial_update(self, request: Request, /, **kwargs: Any) -> Response:
         """Change what the body names. Attempts that start afterwards use the new value."""
         sent = self.get_serializer(data=request.data, partial=True)
         sent.is_valid(raise_exception=True)
-        check, changes = if_match_check(request, secret_etag), sent.validated_data
-        return self._answer(update_secret(secret_id=self.secret_id, changes=changes, now=database_now(), check=check))
+        watch, changes = Watch(if_match_check(request, secret_etag)), sent.validated_data
+        secret = update_secret(secret_id=self.secret_id, changes=changes, now=database_now(), check=watch)
+        note_updated(secret, watch.before)
+        return self._answer(secret)
 
     @extend_schema(responses={204: None})
+    @transaction.atomic
     def destroy(self, request: Request, /, **kwargs: Any) -> Response:
         """Delete a secret that no target uses."""
-        delete_secret(secret_id=self.secret_id, check=if_match_check(request, secret_etag))
+        watch = Watch(if_match_check(request, secret_etag))
+        delete_secret(secret_id=self.secret_id, check=watch)
+        note_gone(watch.thing)
         return Response(status=204)
 
     def _answer(self, secret: Secret) -> Response:

@@ -60,6 +60,11 @@ NEEDS: dict[tuple[str, str], Scope] = {
     ("delete", "api-keys/{id}"): ADMIN,
     ("post", "api-keys/{id}/revoke"): ADMIN,
     ("get", "audit"): ADMIN,
+    ("get", "secrets"): ADMIN,
+    ("post", "secrets"): ADMIN,
+    ("get", "secrets/{id}"): ADMIN,
+    ("patch", "secrets/{id}"): ADMIN,
+    ("delete", "secrets/{id}"): ADMIN,
 }
 OPEN = {
     ("get", "health"),

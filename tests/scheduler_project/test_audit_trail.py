@@ -19,7 +19,8 @@ from access.models import ApiKey, AuditEvent, LoginFailure
 from scheduler_project import first_start
 from scheduler_project.audit_trail import KINDS, acting_as_command, changes_between, thing_of
 from scheduler_project.logs import OUR_APPS
-from targets.models import Target
+from targets.models import Secret, Target
+from targets.secret_services import create_secret
 from tests.api_client import ApiClient
 from tests.factories import NOW, make_ended_run, make_run, make_schedule, make_target
 from tests.html_forms import form_data
@@ -34,6 +35,10 @@ Recipe = Callable[[], tuple[str, Any]]
 
 def make_key() -> ApiKey:
     return create_key(name="CI", scopes=["read"], expires_at=None, now=timezone.now())[0]
+
+
+def make_secret() -> Secret:
+    return create_secret(fields={"name": "crm", "value": "canary"}, now=timezone.now())
 
 
 def paused() -> Any:
@@ -58,6 +63,9 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("post", "runs/{id}/cancel"): lambda: (f"/runs/{make_run().pk}/cancel", None),
     ("post", "runs/{id}/replay"): lambda: (f"/runs/{make_ended_run().pk}/replay", None),
     ("post", "runs/{id}/resolve"): lambda: (f"/runs/{make_ended_run(status='failed').pk}/resolve", {"note": "done"}),
+    ("post", "secrets"): lambda: ("/secrets", {"name": "crm", "value": "canary"}),
+    ("patch", "secrets/{id}"): lambda: (f"/secrets/{make_secret().pk}", {"value": "canary-2"}),
+    ("delete", "secrets/{id}"): lambda: (f"/secrets/{make_secret().pk}", None),
     ("post", "api-keys"): lambda: ("/api-keys", {"name": "x"}),
     ("patch", "api-keys/{id}"): lambda: (f"/api-keys/{make_key().pk}", {"name": "other"}),
     ("delete", "api-keys/{id}"): lambda: (f"/api-keys/{make_key().pk}", None),
@@ -67,7 +75,13 @@ RECIPES: dict[tuple[str, str], Recipe] = {
 ONLY_ASKS = {("post", "schedules/preview")}
 # Tried below, one after the other.
 SIGNING_IN = {("post", "auth/token"), ("post", "auth/token/refresh"), ("post", "auth/logout")}
-THING_OF_PATH = {"targets": "target", "schedules": "schedule", "runs": "run", "api-keys": "api_key"}
+THING_OF_PATH = {
+    "targets": "target",
+    "schedules": "schedule",
+    "runs": "run",
+    "secrets": "secret",
+    "api-keys": "api_key",
+}
 
 
 def test_every_operation_that_changes_something_is_tried_here() -> None:
@@ -93,6 +107,7 @@ def test_every_change_through_the_api_leaves_one_event(verb: str, path: str) -> 
     assert event.object_id
     assert event.key
     assert event.request_id == answer["X-Request-ID"]
+    assert "canary" not in str(event.changes)
 
 
 @pytest.mark.parametrize(("verb", "path"), sorted(RECIPES))
@@ -128,6 +143,7 @@ def row_of(model: type[Any]) -> Any:
         "schedule": make_schedule,
         "run": lambda: make_run(make_schedule()),
         "apikey": make_key,
+        "secret": make_secret,
         "user": lambda: User.objects.create(username="bob"),
         "group": lambda: Group.objects.create(name="night shift"),
         "loginfailure": lambda: LoginFailure.objects.create(subject=str(uuid4()), first_at=NOW, last_at=NOW),
@@ -145,11 +161,12 @@ NEW: dict[str, Callable[[], dict[str, Any]]] = {
         "interval_seconds": "60",
     },
     "apikey": lambda: {"name": "x", "scopes": ["read"]},
+    "secret": lambda: {"name": "crm", "value": "canary"},
     "user": lambda: {"username": "bob", "password1": "correct horse", "password2": "correct horse"},
     "group": lambda: {"name": "night shift"},
 }
 # The field that an edit changes.
-EDITED = {"target": "name", "schedule": "name", "apikey": "name", "user": "username", "group": "name"}
+EDITED = {"secret": "name", "target": "name", "schedule": "name", "apikey": "name", "user": "username", "group": "name"}
 # Verbs of lists and buttons that only a row in some state allows.
 STATES: dict[str, Callable[[], Any]] = {
     "replay": make_ended_run,
