@@ -278,8 +278,11 @@ class TestList:
 
 
 class TestAccess:
-    @pytest.mark.parametrize(("scope", "reads", "writes"), [("read", 200, 403), ("write", 403, 201), ("run", 403, 403)])
-    def test_it_needs_the_scope(self, scope: str, reads: int, writes: int) -> None:
+    @pytest.mark.parametrize(
+        ("scope", "reads", "writes"),
+        [("read", 403, 403), ("write", 403, 403), ("run", 403, 403), ("admin", 200, 201)],
+    )
+    def test_it_needs_the_scope_admin(self, scope: str, reads: int, writes: int) -> None:
         client = ApiClient(scope)
         assert client.get("/secrets").status_code == reads
         assert client.post("/secrets", {"name": "A", "value": "v"}).status_code == writes
