@@ -55,6 +55,8 @@ DESCRIPTIONS = {
     429: "Too many requests.",
     503: "The database is not available.",
 }
+# Open to strangers, and without Idempotency-Key: its owner would be nobody.
+SIGNING_IN = "/api/v1/auth/"
 WITH_RETRY_AFTER = {429, 503}
 
 
@@ -113,7 +115,7 @@ def add_headers(result: Json, **kwargs: Any) -> Json:
     """Postprocessing hook: Idempotency-Key, If-Match and ETag."""
     for method, path, operation in _operations(result):
         parameters = operation.setdefault("parameters", [])
-        if method == "post" and not path.startswith("/api/v1/auth/"):
+        if method == "post" and not path.startswith(SIGNING_IN):
             parameters.append(_header_parameter("Idempotency-Key", _IDEMPOTENCY_KEY, maximum=255))
         if method in ("patch", "delete"):
             parameters.append(_header_parameter("If-Match", "An ETag, or *: only if it still is that version."))
@@ -135,7 +137,8 @@ def _operations(result: Json) -> Iterator[tuple[str, str, Json]]:
 
 def _problems_of(method: str, path: str, operation: Json) -> list[int]:
     guarded = {} not in operation.get("security", [{}])
-    statuses = {401, 403, 406, 429, 503} if guarded else {503}
+    signs_in = path.startswith(SIGNING_IN)
+    statuses = {401, 403, 406, 429, 503} if guarded or signs_in else {503}
     # /metrics takes one schedule's id in its query.
     if "{" in path or path.endswith("/metrics"):
         statuses.add(404)
@@ -146,8 +149,9 @@ def _problems_of(method: str, path: str, operation: Json) -> list[int]:
         statuses |= {400, 413, 415}
     # A stored time zone may be gone from this machine: what needs it is refused.
     needs_timing = path.endswith("/{id}/preview") or (method == "patch" and "/schedules/" in path)
-    used = method in ("patch", "delete") and "/secrets/" in path
-    if method == "post" or needs_timing or used:
+    # A secret in use, a key that is revoked.
+    settled = method in ("patch", "delete") and ("/secrets/" in path or "/api-keys/" in path)
+    if (method == "post" and not signs_in) or needs_timing or settled:
         statuses.add(409)
     if method in ("patch", "delete"):
         statuses.add(412)

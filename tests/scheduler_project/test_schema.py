@@ -74,15 +74,24 @@ def test_it_lists_every_address_of_the_api() -> None:
 
 def test_every_operation_but_health_needs_a_key_or_a_session() -> None:
     for _, path, operation in operations():
-        if path != "/api/v1/health":
-            assert operation["security"] == [{"bearerAuth": []}, {"cookieAuth": []}]
+        if path != "/api/v1/health" and not path.startswith("/api/v1/auth/"):
+            assert operation["security"] == [{"tokenAuth": []}, {"bearerAuth": []}, {"cookieAuth": []}]
             assert {"401", "403", "429"} <= set(operation["responses"])
     assert "security" not in document()["paths"]["/api/v1/health"]["get"]
 
 
-def test_the_security_schemes_are_a_bearer_key_and_the_session_cookie() -> None:
+def test_the_security_schemes_are_a_key_a_token_and_the_session_cookie() -> None:
     schemes = document()["components"]["securitySchemes"]
-    assert {name: scheme["type"] for name, scheme in schemes.items()} == {"bearerAuth": "http", "cookieAuth": "apiKey"}
+    kinds = {"bearerAuth": "http", "tokenAuth": "http", "cookieAuth": "apiKey"}
+    assert {name: scheme["type"] for name, scheme in schemes.items()} == kinds
+
+
+def test_signing_in_needs_no_credentials_and_can_be_refused() -> None:
+    for _, path, operation in operations():
+        if path.startswith("/api/v1/auth/"):
+            assert "security" not in operation
+            assert {"401", "422", "429", "503"} <= set(operation["responses"])
+            assert "409" not in operation["responses"]
 
 
 def test_every_error_is_a_problem() -> None:
