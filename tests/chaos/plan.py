@@ -24,10 +24,10 @@ class Kind(StrEnum):
     KILL = "kill -9"
     TERMINATE = "SIGTERM"
     FREEZE = "SIGSTOP past the lease"
-    HICCUP = "SIGSTOP for less than a lease"
     RESTART_FAST = "database restart, fast"
     RESTART_IMMEDIATE = "database restart, immediate"
     DATABASE_AWAY = "database away past the lease"
+    SLOW_TO_RETURN = "database away past the lease, and one worker slow to find it back"
     TARGET_FROZEN = "target frozen"
     TARGET_FAILING = "target answers 503"
     BURST = "1,000 schedules due in the same second"
@@ -48,10 +48,10 @@ LASTS: dict[Kind, tuple[float | None, float]] = {
     Kind.KILL: (0.0, 3.0),
     Kind.TERMINATE: (0.0, 3.0),
     Kind.FREEZE: (None, 5.0),
-    Kind.HICCUP: (2.3, 3.0),
     Kind.RESTART_FAST: (0.3, 4.0),
     Kind.RESTART_IMMEDIATE: (0.3, 4.0),
     Kind.DATABASE_AWAY: (None, 11.0),
+    Kind.SLOW_TO_RETURN: (None, 14.0),
     Kind.TARGET_FROZEN: (5.0, 4.0),
     Kind.TARGET_FAILING: (20.0, 2.0),
     Kind.BURST: (0.0, 3.0),
@@ -86,15 +86,13 @@ def in_turn(kinds: Sequence[Kind], rng: random.Random, *, start: float) -> list[
 
 
 def outages(rng: random.Random) -> list[Fault]:
-    """The database away past the lease, and one worker a little slower than the others to find it back.
-
-    Workers look for it 0.5, 1.5, 3.5 and 7.5 s after they have lost it: it is back before the last of these, and by
-    then the slow one, which stands still for less than a lease, has not beaten yet.
-    """
+    """The database away again and again, for 3 to 7 s: workers look for it 0.5, 1.5, 3.5 and 7.5 s after its loss."""
     faults = []
-    for at in (4.0, 22.0):
-        away = Fault(at, Kind.DATABASE_AWAY, seconds=5.4)
-        faults += [away, Fault(at + 5.6, Kind.HICCUP, rng.randrange(SURVIVOR), lasts(Kind.HICCUP, LEASE_SECONDS))]
+    at = 4.0
+    for _ in range(3):
+        seconds = LEASE_SECONDS + rng.uniform(0.0, 4.0)
+        faults.append(Fault(at, Kind.SLOW_TO_RETURN, rng.randrange(SURVIVOR), seconds))
+        at += seconds + 8
     return faults
 
 
@@ -107,7 +105,8 @@ PLANS: dict[str, Callable[[int], list[Fault]]] = {
 }
 
 
-OFTEN: tuple[Kind, ...] = (Kind.KILL, *(kind for kind in Kind if kind not in (Kind.BURST, Kind.HICCUP)))
+SELDOM = (Kind.BURST, Kind.SLOW_TO_RETURN)
+OFTEN: tuple[Kind, ...] = (Kind.KILL, *(kind for kind in Kind if kind not in SELDOM))
 
 
 def endless(seed: int, seconds: float, *, lease_seconds: float) -> list[Fault]:

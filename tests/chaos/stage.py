@@ -27,7 +27,9 @@ SEATS = 40
 TARGETS = 2
 # Schedules of the burst are written so long before they are due.
 BURST_NOTICE = 3.0
-OF_ONE_WORKER = (Kind.KILL, Kind.TERMINATE, Kind.FREEZE, Kind.HICCUP)
+OF_ONE_WORKER = (Kind.KILL, Kind.TERMINATE, Kind.FREEZE, Kind.SLOW_TO_RETURN)
+# Less than a lease, within which nobody may judge others after an outage.
+SLOW_SECONDS = 2.3
 
 
 class Stage:
@@ -103,10 +105,10 @@ class Stage:
             Kind.KILL: lambda: self.fleet.kill(fault.worker),
             Kind.TERMINATE: lambda: self.fleet.terminate(fault.worker),
             Kind.FREEZE: lambda: self._freeze(fault),
-            Kind.HICCUP: lambda: self._freeze(fault),
             Kind.RESTART_FAST: lambda: self._restart(fault, fast=True),
             Kind.RESTART_IMMEDIATE: lambda: self._restart(fault, fast=False),
             Kind.DATABASE_AWAY: lambda: self._restart(fault, fast=True),
+            Kind.SLOW_TO_RETURN: lambda: self._restart(fault, fast=True, before=lambda: self._slow_down(fault)),
             Kind.TARGET_FROZEN: lambda: self._freeze_target(fault),
             Kind.TARGET_FAILING: lambda: self._fail_target(fault),
             Kind.BURST: self._write_burst,
@@ -127,12 +129,21 @@ class Stage:
             connection.close()
 
     def _freeze(self, fault: Fault) -> None:
-        frozen = self.fleet.freeze(fault.worker, past_the_lease=fault.kind is Kind.FREEZE)
+        frozen = self.fleet.freeze(fault.worker, past_the_lease=True)
         self.at(time.monotonic() + fault.seconds, lambda: self.fleet.thaw(frozen))
 
-    def _restart(self, fault: Fault, *, fast: bool) -> None:
+    def _restart(self, fault: Fault, *, fast: bool, before: Callable[[], object] = lambda: None) -> None:
+        def come_back() -> None:
+            before()
+            self.server.start()
+
         self.server.stop(fast=fast)
-        self.at(time.monotonic() + fault.seconds, self.server.start)
+        self.at(time.monotonic() + fault.seconds, come_back)
+
+    def _slow_down(self, fault: Fault) -> None:
+        slow = self.fleet.freeze(fault.worker, past_the_lease=False)
+        # Counted from when the server answers: until then nothing else is done here.
+        self.at(0, lambda: self.at(time.monotonic() + SLOW_SECONDS, lambda: self.fleet.thaw(slow)))
 
     def _freeze_target(self, fault: Fault) -> None:
         frozen = self.targets[-1]
