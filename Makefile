@@ -1,6 +1,6 @@
 # make run: start everything. make test: the whole gate. Only Python >= 3.11 and make are needed beforehand.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types checks schema tests audit fuzz chaos chaos-mutations soak bench bench-quick fmt lock install install-dev
+.PHONY: help run test lint types checks schema tests audit fuzz chaos chaos-mutations soak bench bench-quick bench-retention fmt lock install install-dev
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,7 +24,8 @@ help:
 	@echo "make lint   format and lint, without changing anything; make fmt changes"
 	@echo "make fuzz   make requests up from the OpenAPI schema, many more than the gate (FUZZ_EXAMPLES=1000 for more)"
 	@echo "make audit  ask the database of known vulnerabilities about every package of both locks"
-	@echo "make chaos  break workers, database and targets for two minutes, and see that nothing is lost or doubled"
+	@echo "make chaos  break workers, database and targets for two minutes, and see that nothing is lost or doubled;"
+	@echo "            make chaos-mutations takes mechanisms out, and sees that chaos notices each"
 	@echo "make soak   the same for an hour of ordinary work (SOAK_MINUTES=20 for another length)"
 	@echo "make bench  measure against the project's own ceiling and its peers; make bench-quick in under five minutes"
 	@echo "make schema write the OpenAPI schema to $(SCHEMA)"
@@ -90,6 +91,10 @@ soak: install-dev
 # Not part of the gate either: nothing else should run on the machine meanwhile. BENCH="--only S1,S2 --json" for some.
 bench: install-dev
 	@$(VENV)/bin/python -m bench $(BENCH)
+
+# How long claims wait while a million old runs are tidied away.
+bench-retention: install-dev
+	@$(VENV)/bin/python -m bench.retention $(BENCH)
 
 bench-quick: install-dev
 	@$(VENV)/bin/python -m bench --quick $(BENCH)
