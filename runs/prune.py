@@ -30,12 +30,16 @@ BETWEEN_SWEEPS = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one batch came to: `kept` old Runs stayed because they are among the newest of their schedule."""
+    """What one batch came to: `kept` old Runs stayed because they are among the newest of their schedule.
+
+    `looked_at` counts those that another worker removed first as well.
+    """
 
     status: str
     runs: int
     attempts: int
     kept: int
+    looked_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class Sweep:
             else:
                 ids.append(run.id)
         runs, attempts = self._remove_ids(ids)
-        return Step(status=status, runs=runs, attempts=attempts, kept=kept)
+        return Step(status=status, runs=runs, attempts=attempts, kept=kept, looked_at=len(ids) + kept)
 
     def _remove_ids(self, ids: Sequence[UUID]) -> tuple[int, int]:
         if not ids:
@@ -244,7 +248,7 @@ class Upkeep:
         if step is None:
             self._sweep = None
             return 0
-        return step.runs + step.kept
+        return step.looked_at
 
     def clear(self, *, now: datetime) -> int:
         """Clear the next old bodies; how many attempts had some."""

@@ -268,6 +268,16 @@ def test_a_worker_comes_back_soon_while_there_is_more_to_look_at() -> None:
     assert Upkeep(policy(keep_last=5)).prune(now=NOW) == 1, "kept, but behind it there may be others"
 
 
+def test_a_worker_comes_back_soon_behind_rows_that_another_one_removed_first() -> None:
+    schedule = make_schedule()
+    for _ in range(FIRST_ROWS + 2):
+        ended(schedule, 20)
+    slow, quick = Upkeep(policy()), Upkeep(policy())
+    assert slow.prune(now=NOW) == FIRST_ROWS
+    assert quick.prune(now=NOW) == 2
+    assert slow.prune(now=NOW) == 2, "it had read them before they went; behind them there may be others"
+
+
 def test_a_worker_clears_bodies_batch_by_batch() -> None:
     schedule = make_schedule()
     for _ in range(FIRST_ROWS + 1):
