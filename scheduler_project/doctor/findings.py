@@ -59,3 +59,11 @@ def named(names: Iterable[object], *, most: int = 3) -> str:
     """The first few, comma-separated."""
     shown = [str(name) for name in names]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def lasting(seconds: float) -> str:
+    """`45 s`, `90 minutes`, `40 hours`, `300 days`: the largest unit of which there are two."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"

@@ -12,7 +12,7 @@ from runs.metrics import read_queue
 from runs.models import Attempt, Run, RunStatus
 from runs.prune import BETWEEN_SWEEPS, Sweep, old_bodies
 from runs.retention import RetentionPolicy
-from scheduler_project.doctor.findings import Finding, counted, failure, named, ok, warning
+from scheduler_project.doctor.findings import Finding, counted, failure, lasting, named, ok, warning
 from schedules.models import Schedule, ScheduleStatus
 from worker.models import ProcessKind, WorkerProcess
 
@@ -49,7 +49,7 @@ def check_overdue(now: datetime) -> Finding:
         return ok("queue", f"Nothing is overdue: {depth}.")
     sentence = (
         f"{counted(schedules, 'schedule')} and {counted(runs, 'run')} have been due for more than "
-        f"{settings.WORKER_LEASE_SECONDS:g} s, the oldest for {queue.oldest_due_seconds:,.0f} s: {depth}."
+        f"{settings.WORKER_LEASE_SECONDS:g} s, the oldest for {lasting(queue.oldest_due_seconds)}: {depth}."
     )
     if WorkerProcess.objects.filter(kind=ProcessKind.WORKER, lease_until__gte=now, draining=False).exists():
         remedy = "Workers live but are behind: add seats (--concurrency) or processes, or look for slow targets."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler_project.doctor.findings import Finding, Level, counted, failure, named, ok, warning, worst
+from scheduler_project.doctor.findings import Finding, Level, counted, failure, lasting, named, ok, warning, worst
 
 FINE, ODD, BAD = ok("a", "Fine."), warning("b", "Odd.", "Look."), failure("c", "Bad.", "Mend.")
 
@@ -24,3 +24,18 @@ def test_a_line_has_level_name_sentence_and_remedy() -> None:
 def test_numbers_and_names_read_as_words() -> None:
     assert (counted(1, "run"), counted(1200, "run"), counted(0, "is", "are")) == ("1 run", "1,200 runs", "0 are")
     assert (named("ab"), named("abcde")) == ("a, b", "a, b, c and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (119.4, "119 s"),
+        (120, "2 minutes"),
+        (7200, "2 hours"),
+        (172_800, "2 days"),
+        (28_422_812, "328 days"),
+    ],
+)
+def test_a_time_is_told_in_the_largest_unit_of_which_there_are_two(seconds: float, words: str) -> None:
+    assert lasting(seconds) == words

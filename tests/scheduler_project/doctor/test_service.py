@@ -72,7 +72,7 @@ def test_overdue_work_is_a_failure_without_a_worker_and_a_warning_with_one(live:
         make_worker()
     finding = check_overdue(NOW)
     assert finding.level is (Level.WARNING if live else Level.FAILURE)
-    assert "1 schedule and 1 run have been due for more than 30 s, the oldest for 300 s" in finding.sentence
+    assert "1 schedule and 1 run have been due for more than 30 s, the oldest for 5 minutes" in finding.sentence
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(29, Level.OK), (31, Level.FAILURE)])
