@@ -94,7 +94,7 @@ def _postgresql_features() -> Iterator[Finding]:
     if endless:
         yield warning(
             "time-outs",
-            f"{named(endless)} is not set: a frozen session could hold rows for ever.",
+            f"No limit by {named(endless)}: a frozen session could hold rows for ever.",
             "Behind a pooler, set them on the role: ALTER ROLE ... SET statement_timeout = '30s', "
             "lock_timeout = '10s', idle_in_transaction_session_timeout = '15s'.",
         )

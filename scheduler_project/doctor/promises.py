@@ -114,7 +114,8 @@ def _check_claim(worker_id: UUID, now: datetime) -> Iterator[Finding]:
     }
     accepted = [what for what, insert in again.items() if not _is_refused(insert)]
     if accepted:
-        yield failure("uniqueness", f"The database accepts {named(accepted)}.", MIGRATE)
+        remedy = "Put back the constraint that `constraints` names as missing, before another worker starts."
+        yield failure("uniqueness", f"The database accepts {named(accepted)}.", remedy)
     else:
         yield ok("uniqueness", "The database refuses " + " and ".join(again) + ".")
 

@@ -109,7 +109,7 @@ def test_a_session_without_timeouts_is_a_warning() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = 0")
     finding = list(check_features())[1]
-    assert finding.sentence == "lock_timeout is not set: a frozen session could hold rows for ever."
+    assert finding.sentence == "No limit by lock_timeout: a frozen session could hold rows for ever."
 
 
 @pytest.mark.postgres_only
