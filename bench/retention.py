@@ -192,6 +192,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="how long each kind is measured (default: 20)")
     parser.add_argument("--purge", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    # A shell that puts us into the background lets us, and whom we start, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_project.settings")
     if options.purge:
         purge()

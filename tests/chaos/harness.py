@@ -23,7 +23,7 @@ from tests.chaos.stage import BURST_NOTICE, Stage
 CALM_SECONDS = 5.0
 LONGEST_DRAIN_SECONDS = 45.0
 QUIET_SECONDS = 4.0
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 @dataclass(slots=True)
