@@ -53,3 +53,13 @@ def test_the_document_states_no_other(letter: str) -> None:
 def test_every_file_that_the_document_links_to_exists(document: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=lambda path: path.name)
+def test_every_test_that_the_document_names_exists(document: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", document.read_text(encoding="utf-8")))
+    paths = (BASE_DIR / "tests").rglob("test_*.py")
+    existing = {
+        name for path in paths for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert named - existing == set()
