@@ -1,4 +1,4 @@
-"""The audit trail itself: what an event holds, that it stays, and how much strangers can add."""
+"""The audit trail itself: what an event holds, that it stays, and how much strangers can add (D11)."""
 
 from __future__ import annotations
 

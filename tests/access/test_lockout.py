@@ -1,4 +1,4 @@
-"""Lock-out after failed sign-ins: by account and address, and by address."""
+"""Lock-out after failed sign-ins: by account and address, and by address (D8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in with a password: the admin's page and POST /auth/token, with one lock-out for both."""
+"""Signing in with a password: the admin's page and POST /auth/token, with one lock-out for both (D8)."""
 
 from __future__ import annotations
 

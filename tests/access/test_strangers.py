@@ -1,4 +1,4 @@
-"""What somebody without any credentials gets to see: every address that there is, asked anonymously."""
+"""What somebody without any credentials gets to see: every address that there is, asked anonymously (D8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What events say about our things; and that whatever changes something leaves one."""
+"""What events say about our things; and that whatever changes something leaves one (D11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MAX_SCHEDULES_PER_KEY."""
+"""MAX_SCHEDULES_PER_KEY (D12)."""
 
 from __future__ import annotations
 
