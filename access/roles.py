@@ -26,28 +26,22 @@ def _all(app: str, model: str, *verbs: str) -> frozenset[str]:
 
 _WRITTEN = ("add", "change", "delete")
 READS = _all("targets", "target", "view") | _all("schedules", "schedule", "view") | _all("runs", "run", "view")
-VIEWS = (
-    READS
-    | _all("targets", "secret", "view")
-    | _all("runs", "attempt", "view")
-    | _all("worker", "workerprocess", "view")
-)
+VIEWS = READS | _all("runs", "attempt", "view") | _all("worker", "workerprocess", "view")
 WRITES = _all("targets", "target", *_WRITTEN) | _all("schedules", "schedule", *_WRITTEN)
-# As in the API: who may write targets may write the secrets that they name, and nobody reads one.
-SECRETS = _all("targets", "secret", *_WRITTEN)
 RUNS = _all("runs", "run", "add")
 MANAGES_ACCESS = _all("access", "apikey", "view", "add", "change")
 ADMINISTERS = (
     MANAGES_ACCESS
     | _all("access", "auditevent", "view")
     | _all("access", "loginfailure", "view", "change")
+    | _all("targets", "secret", "view", *_WRITTEN)
     | _all("auth", "user", "view", *_WRITTEN)
     | _all("auth", "group", "view")
 )
 PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.VIEWER: VIEWS,
-    Role.OPERATOR: VIEWS | WRITES | SECRETS | RUNS,
-    Role.ADMIN: VIEWS | WRITES | SECRETS | RUNS | ADMINISTERS,
+    Role.OPERATOR: VIEWS | WRITES | RUNS,
+    Role.ADMIN: VIEWS | WRITES | RUNS | ADMINISTERS,
 }
 
 
