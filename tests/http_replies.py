@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -52,6 +53,16 @@ def echo(handler: Handler) -> None:
     call = handler.call
     body = call.body.decode(errors="replace")
     handler.reply_json({"method": call.method, "path": handler.path, "headers": dict(call.headers), "body": body})
+
+
+def mirror(handler: Handler) -> None:
+    """/mirror?status=200: everything that was sent, in the body and in headers; with a Location where `to` says so."""
+    call = handler.call
+    sent = {"x-mirror-url": handler.path, **{f"x-mirror-{name}": value for name, value in call.headers.items()}}
+    if "to" in call.query:
+        sent["Location"] = f"{call.query['to']}?{handler.path.partition('?')[2]}"
+    text = json.dumps({"headers": sent, "body": call.body.decode(errors="replace")})
+    handler.reply(int(handler.number("status", 200)), f"{handler.path}\n{text}\n".encode() + call.body, sent)
 
 
 def flaky(handler: Handler) -> None:
@@ -171,6 +182,7 @@ REPLIES: dict[str, Callable[[Handler], None]] = {
     "/silent": silent,
     "/hang-up": hang_up,
     "/echo": echo,
+    "/mirror": mirror,
     "/flaky": flaky,
     "/redirect": redirect,
     "/loop": loop,
