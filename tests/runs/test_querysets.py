@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, models
+from django.db import connection, models, transaction
 
+from runs.batch_update import existing_ids, update_rows
 from runs.models import Run
+from runs.row_source import binary_cursor
 from schedules.models import Schedule
 from tests.factories import NOW, make_ended_run, make_run, make_schedule, make_target
 
@@ -93,6 +95,29 @@ def test_lock_due_reads_the_partial_index_of_active_schedules(full_tables: None)
     plan = plan_of(Schedule.with_deleted.lock_due(NOW, 100))
     assert "schedule_due" in plan
     assert "Seq Scan schedules_schedule" not in plan
+
+
+@pytest.mark.postgres_only
+@pytest.mark.parametrize("kind", ["update", "look up"])
+def test_a_batch_finds_its_rows_by_the_primary_key(full_tables: None, kind: str) -> None:
+    ids = list(Run.objects.values_list("id", flat=True)[:100])
+    sent: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, *rest: Any) -> Any:
+        sent.append((sql, params))
+        return execute(sql, params, *rest)
+
+    with transaction.atomic(), connection.execute_wrapper(note):
+        if kind == "update":
+            update_rows(Run, match=("id", "token"), write=("reason",), rows=[(run_id, 1, "x") for run_id in ids])
+        else:
+            existing_ids(Run, ids)
+    ((sql, params),) = sent
+    with binary_cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}", params)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "runs_run_pkey" in plan
+    assert "Seq Scan on runs_run" not in plan
 
 
 @pytest.mark.postgres_only
