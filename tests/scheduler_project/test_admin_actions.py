@@ -98,5 +98,5 @@ def test_a_row_deleted_meanwhile_is_said() -> None:
     messages = FallbackStorage(request)
     request._messages = messages  # type: ignore[attr-defined]
     run = make_ended_run()
-    admin_actions.act_on_each(request, Run.objects.all(), gone, key="run_id", done="never {}")
+    admin_actions.act_on_each(request, Run.objects.all(), gone, key="run_id", verb="cancel", done="never {}")
     assert [str(message) for message in messages] == [f"{run}: It was deleted meanwhile."]

@@ -83,6 +83,9 @@ def test_every_chore_of_the_worker_can_be_done() -> None:
         "clear_bodies": 0,
         "fold_old_minutes": 0,
         "forget_old_answers": 0,
+        "forget_old_audit_events": 0,
+        "forget_old_sign_ins": 0,
+        "forget_old_login_failures": 0,
         "forget_old_sessions": 0,
     }
 
