@@ -38,17 +38,18 @@ def environment(stage: Stage, name: str, *, with_project: bool = False) -> Path:
     """
     home = Path(os.environ.get(KEEP) or stage.directory / "peers") / name
     python = home / "bin" / "python"
-    ready = home / "ready"
-    if ready.exists():
+    lists = [CHECKOUT / "requirements.txt"] if with_project else []
+    lists.append(PEERS / f"{name}.txt")
+    wants, ready = "\n".join(wanted.read_text() for wanted in lists), home / "ready"
+    if ready.exists() and ready.read_text() == wants:
         return python
     shutil.rmtree(home, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    lists = [CHECKOUT / "requirements.txt"] if with_project else []
-    for wanted in [*lists, PEERS / f"{name}.txt"]:
+    for wanted in lists:
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted)]
         if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
             raise PeerMissing(f"pip can't install {wanted.name} into {home}")
-    ready.touch()
+    ready.write_text(wants)
     return python
 
 

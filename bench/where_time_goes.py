@@ -89,6 +89,8 @@ def _steps(database: PostgresDatabase) -> dict[str, tuple[float, float]]:
         now = database_now()
         with timed("claim"):
             tickets = claim_ready(now=now, worker_id=worker, seats=seats)
+        if not tickets:
+            return 0
         results: list[Any] = []
         with timed("call"):
             for ticket in tickets:

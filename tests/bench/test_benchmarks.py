@@ -67,7 +67,7 @@ def test_the_command_lists_its_questions() -> None:
 
 def test_sides_take_turns_and_the_median_of_the_ratios_counts() -> None:
     order: list[str] = []
-    values = iter([10.0, 10.0, 30.0, 10.0, 50.0, 100.0])
+    values = iter([30.0, 10.0, 10.0, 10.0, 50.0, 100.0])
 
     def side(name: str) -> Sample:
         order.append(name)
@@ -76,7 +76,7 @@ def test_sides_take_turns_and_the_median_of_the_ratios_counts() -> None:
     told = Told()
     answer, _ = compare(told, AT_LEAST, {"ours": lambda: side("ours"), "theirs": lambda: side("theirs")})
     assert order == ["ours", "theirs"] * 3
-    assert told.ratios == [1.0, 3.0, 0.5]
+    assert told.ratios == [3.0, 1.0, 0.5]
     assert answer.ratio == 1.0
     assert answer.values == {"ours": 30.0, "theirs": 10.0}
 
