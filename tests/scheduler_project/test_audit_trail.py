@@ -300,6 +300,10 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "quickstart": (_quickstart, "user.create"),
     "prune_runs": (lambda: call_command("prune_runs", stdout=StringIO(), stderr=StringIO()), "run.prune"),
     "doctor": (_doctor, "run.reap"),
+    "rotate_secrets": (
+        lambda: call_command("rotate_secrets", stdout=StringIO(), stderr=StringIO()),
+        "secret.rotate",
+    ),
     "changepassword": (_changepassword, "user.change_password"),
     "createsuperuser": (_createsuperuser, "user.create"),
 }

@@ -9,7 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
+from django.utils import timezone
 
+from access.audit import record
+from scheduler_project.audit_trail import acting_as_command
 from scheduler_project.progress import Progress
 from targets.rotation import Rotated, rotate_batches
 from targets.secrets import Undecryptable
@@ -37,6 +40,9 @@ class Command(BaseCommand):
         total, dry_run, interrupted = Rotated(), options["dry_run"], False
         progress = Progress(self.stderr.write)
         try:
+            if not dry_run:
+                with acting_as_command("rotate_secrets"):
+                    record("secret.rotate", now=timezone.now(), detail="everything that an older key has encrypted")
             for batch in rotate_batches(dry_run=dry_run):
                 total.add(batch)
                 progress.say(f"{total.rotated:,} values re-encrypted, {total.current:,} were already")
