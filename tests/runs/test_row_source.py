@@ -147,9 +147,18 @@ def test_a_column_that_stores_its_values_in_its_own_way_is_refused() -> None:
 def test_what_all_rows_share_arrives_in_each_of_them() -> None:
     schedule = make_schedule()
     attempts = [make_attempt(make_ended_run(schedule)) for _ in range(3)]
-    shared = (2**40, None, True, "%s", {"a": "b"}, NOW, "2001:db8::1", None, "\\x")
-    names = ("token", "status_code", "fenced", "error_message", "timings", "completed_at", "remote_ip", "request_body")
-    names = (*names, "request_url")
+    values = {
+        "token": 2**40,
+        "status_code": None,
+        "fenced": True,
+        "error_message": "%s",
+        "timings": {"a": "b"},
+        "completed_at": NOW,
+        "remote_ip": "2001:db8::1",
+        "request_body": None,
+        "request_url": "\\x",
+    }
+    names, shared = tuple(values), tuple(values.values())
     update_rows(Attempt, match=("id",), write=names, rows=[(attempt.id, *shared) for attempt in attempts])
     assert list(Attempt.objects.values_list(*names)) == [shared] * 3
 
