@@ -17,8 +17,8 @@ urlpatterns = [
     path("", RedirectView.as_view(url=reverse_lazy("admin:index"))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("scheduler_project.api")),
-    # Before Django would add a slash and redirect: the API has no such addresses.
-    re_path(r"^api(?:/.*)?$", unknown_address),
+    # Before Django would add a slash and redirect: the API has no such addresses. No dot, which matches no line break.
+    re_path(r"^api(?:/[\s\S]*)?\Z", unknown_address),
     path("docs", swagger_page, name="docs"),
     path("redoc", redoc_page, name="redoc"),
     # Lazy: in the image the name gets a hash, which is known only once the static files are collected.

@@ -272,3 +272,8 @@ def test_pointers_follow_rfc_6901(steps: tuple[str | int, ...], pointer: str) ->
 def test_query_and_body_problems_point_differently() -> None:
     assert bad_query("limit", "No.").errors == (FieldError("?limit", "invalid", "No."),)
     assert bad_fields({"": "No."}).errors == (FieldError("", "invalid", "No."),)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/schedules/%0Ax/run", "/api/v1/a%0Ab", "/api/%0A", "/api/v1/%0D%0A"])
+def test_an_address_with_line_breaks_is_unknown_like_any_other(path: str) -> None:
+    problem_of(Client().post(path), 404)
