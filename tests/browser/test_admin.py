@@ -55,8 +55,8 @@ def test_a_day_with_the_admin(new_page: NewPage, called: RecordingTarget) -> Non
     expect(page.get_by_text("start one: python manage.py runscheduler")).to_be_visible()
 
     page.get_by_role("link", name="Add a target").click()
-    page.get_by_label("Name").fill("Orders API")
-    page.get_by_label("URL").fill(called.url("/echo"))
+    page.locator("#id_name").fill("Orders API")
+    page.get_by_label("URL:", exact=True).fill(called.url("/echo"))
     page.get_by_label("Headers").fill("Authorization: Bearer s3cret\nAccept: text/plain")
     save(page)
     page.get_by_role("link", name="Orders API").first.click()
@@ -65,7 +65,7 @@ def test_a_day_with_the_admin(new_page: NewPage, called: RecordingTarget) -> Non
     assert Target.objects.get().headers == {"Authorization": "Bearer s3cret", "Accept": "text/plain"}
 
     page.goto("/admin/schedules/schedule/add/")
-    page.get_by_label("Name").fill("Sync orders")
+    page.locator("#id_name").fill("Sync orders")
     page.locator(".field-target .select2-selection").click()
     page.locator(".select2-search__field").fill("orders")
     page.get_by_role("option", name="Orders API").click()
@@ -109,7 +109,7 @@ def test_the_form_shows_the_field_of_the_chosen_type_only(new_page: NewPage) -> 
         for kind, field in fields.items():
             expect(field).to_be_visible(visible=kind == chosen)
 
-    page.get_by_label("Name").fill("Nightly")
+    page.locator("#id_name").fill("Nightly")
     page.locator(".field-target .select2-selection").click()
     page.get_by_role("option", name=target.name).click()
     page.get_by_label("Type").select_option("interval")
