@@ -96,9 +96,9 @@ def test_one_with_news_is_not_taken(wire: Wire, sent: bytes) -> None:
     connection = wire.connection()
     idle.put(HERE, connection)
     if sent:
-        wire.ends[0].send(sent)
+        wire.ends[-1].send(sent)
     else:
-        wire.ends[0].close()
+        wire.ends[-1].close()
     assert idle.take(HERE) is None
     assert connection.is_closed
 
