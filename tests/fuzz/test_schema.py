@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import FlakyStrategyDefinition, Unsatisfiable
 from pytest_django import Settings
@@ -61,6 +61,10 @@ pytestmark = pytest.mark.django_db
 def authorization(settings: Settings) -> Iterator[dict[str, str]]:
     """A key that may do everything, on a database with something in it."""
     settings.API_THROTTLE = None
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # The test's transaction waits while hypothesis makes requests up, on a loaded machine for long.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     make_run()
     make_attempt(make_ended_run(status="failed"))
     # The end of a request would close the connection that holds the test's transaction; Django's client knows.
