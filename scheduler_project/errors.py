@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -39,7 +39,8 @@ from targets.errors import InUse, InvalidFields
 
 logger = logging.getLogger(__name__)
 API_ROOT = "/api/"
-DATABASE_AWAY = (OperationalError, InterfaceError)
+# PostgreSQL's idle_in_transaction_session_timeout: the session is gone, though the driver files it under InternalError.
+SESSION_ENDED = "25P03"
 
 
 class DatabaseAway(Problem):
@@ -96,10 +97,19 @@ def _known(exc: Exception) -> APIException | None:
         return Unacceptable(list(_flat(exc.detail, ())))
     if isinstance(exc, APIException):
         return exc
+    if is_database_away(exc):
+        return DatabaseAway()
     for kinds, make in _TRANSLATIONS:
         if isinstance(exc, kinds):
             return make(exc)
     return None
+
+
+def is_database_away(exc: BaseException | None) -> bool:
+    """Whether the database didn't answer or has ended the session: asking again later may well succeed."""
+    if isinstance(exc, InternalError):
+        return getattr(exc.__cause__, "sqlstate", None) == SESSION_ENDED
+    return isinstance(exc, OperationalError | InterfaceError)
 
 
 def _missing(exc: Exception) -> Problem:
@@ -122,7 +132,6 @@ def _value_refused_by_database(exc: Exception) -> Problem:
 Translation = tuple[tuple[type[Exception], ...], Callable[[Exception], Problem]]
 # In this order: RequestDataTooBig is a SuspiciousOperation.
 _TRANSLATIONS: tuple[Translation, ...] = (
-    (DATABASE_AWAY, lambda exc: DatabaseAway()),
     ((InvalidFields, InvalidKeyRequest), lambda exc: bad_fields(getattr(exc, "errors", {}))),
     ((ScheduleWrongState, RunWrongState, AlreadyRevoked, InUse), lambda exc: Conflict(str(exc))),
     ((ObjectDoesNotExist, Http404), _missing),
@@ -180,7 +189,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django's handler500: errors raised in middleware; 503 where the database is away, for the admin too."""
     # Django calls this inside its `except` block, so the exception is at hand.
-    away = isinstance(sys.exception(), DATABASE_AWAY)
+    away = is_database_away(sys.exception())
     headers = {"Retry-After": str(DATABASE_RETRY_SECONDS)} if away else {}
     status = 503 if away else 500
     detail = DatabaseAway().detail if away else "Something went wrong on our side. It is in the service's log."

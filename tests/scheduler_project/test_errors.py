@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, InternalError, OperationalError, connection
 from django.http import Http404, HttpRequest
 from django.test import Client, RequestFactory
 from pytest_django import Settings
@@ -161,6 +162,7 @@ def test_a_thousand_parameters_are_a_400() -> None:
         (DataError("out of range"), 422),
         (OperationalError("gone"), 503),
         (InterfaceError("closed"), 503),
+        (InternalError("a bug of the server"), 500),
         (Throttled(wait=2.1), 429),
         (ZeroDivisionError("secret detail"), 500),
     ],
@@ -186,6 +188,23 @@ def test_debug_mode_shows_problems_too(failing: Callable[[Exception], Any], sett
 
 def test_an_absent_database_says_when_to_come_back(failing: Callable[[Exception], Any]) -> None:
     assert int(failing(OperationalError())["Retry-After"]) > 0
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_postgresql_ends_for_idling_in_a_transaction_is_a_503(
+    failing: Callable[[Exception], Any],
+) -> None:
+    other = connection.copy()
+    deadline = time.monotonic() + 60
+    with pytest.raises(InternalError) as ended, other.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = 1")
+        cursor.execute("BEGIN")
+        while time.monotonic() < deadline:
+            time.sleep(0.05)
+            cursor.execute("SELECT 1")
+    other.close()
+    problem_of(failing(ended.value), 503)
 
 
 def test_a_throttle_says_when_to_come_back_in_whole_seconds(failing: Callable[[Exception], Any]) -> None:
