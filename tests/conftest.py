@@ -13,6 +13,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
 
 POSTGRES_ONLY = "needs PostgreSQL: row locks and several connections that write at once"
 SQLITE_ONLY = "is about SQLite's own way"
@@ -46,6 +48,24 @@ def _needs_database(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     markers = {marker.name for marker in item.iter_markers()}
     return bool(markers & {"django_db", "sqlite_only"} or fixtures & {"db", "transactional_db", "live_server"})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_looked_at_once() -> Iterator[None]:
+    """Every test client makes the middleware anew, and looking at all static files takes longer than most tests."""
+    known: dict[tuple[str, int | None], dict[str, StaticFile]] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        kind = (middleware.static_prefix, middleware.max_age)
+        if kind not in known:
+            look(middleware)
+            known[kind] = middleware.files
+        middleware.files = dict(known[kind])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield
 
 
 @pytest.fixture(scope="session")
