@@ -38,6 +38,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print them as they are read, so that millions fit."""
+        if options["json"] and options["format"] == "csv":
+            raise CommandError("--json goes without --format csv: choose one of them.", returncode=USAGE)
         events = _between(_moment("--from", options["start"]), _moment("--to", options["end"]))
         try:
             if options["json"]:
@@ -47,12 +49,17 @@ class Command(BaseCommand):
             else:
                 for row in _rows(events):
                     self.stdout.write(json.dumps(row, ensure_ascii=False))
+            # A full disk shows here at the latest, not in Python's last breath.
+            self.stdout.flush()
         except Error as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"The database can't be used ({reason}). `manage.py doctor` says more.") from error
         except BrokenPipeError:
             # Whoever read our output has seen enough, as `head` does; nothing may be written at exit either.
             sys.stdout = None
+        except OSError as error:
+            sys.stdout = None
+            raise CommandError(f"The output can't be written ({error.strerror}): it is not complete.") from error
 
     def _array(self, events: QuerySet[AuditEvent]) -> None:
         before = "["
@@ -62,7 +69,10 @@ class Command(BaseCommand):
         self.stdout.write("]" if before != "[" else "[]")
 
     def _csv(self, events: QuerySet[AuditEvent]) -> None:
-        writer = csv.DictWriter(self.stdout, AuditEventSerializer.Meta.fields, lineterminator="\n")
+        # All quoted: of its own accord the writer leaves a lone carriage return bare, which ends the row for readers.
+        writer = csv.DictWriter(
+            self.stdout, AuditEventSerializer.Meta.fields, quoting=csv.QUOTE_ALL, lineterminator="\n"
+        )
         writer.writeheader()
         for row in _rows(events):
             writer.writerow({name: _cell(value) for name, value in row.items()})
