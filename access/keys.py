@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from access.models import ApiKey, Scope
+from access.models import ApiKey, KeySchedule, Scope
 from access.networks import clean_cidrs, is_within
 
 PREFIX = "aps_"
@@ -155,6 +155,11 @@ def note_use(*, key_id: uuid.UUID, now: datetime) -> bool:
     """Remember that the key was used, at most once a minute; whether a row was written."""
     stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
     return ApiKey.objects.filter(stale, id=key_id).update(last_used_at=now) == 1
+
+
+def forget_schedule(schedule_id: uuid.UUID) -> None:
+    """A schedule is gone for good: no key has made it any more."""
+    KeySchedule.objects.filter(schedule_id=schedule_id).delete()
 
 
 def hash_of(text: str) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from access.models import KeySchedule
+from schedules.clock import database_now
 from schedules.models import Schedule
 from tests.api_client import ApiClient
 from tests.factories import make_target
+from worker.management.commands.runscheduler import chores
 
 pytestmark = pytest.mark.django_db
 
@@ -44,3 +47,20 @@ def test_schedules_made_while_it_was_off_count(settings: Settings) -> None:
     assert [create(client).status_code for _ in range(2)] == [201, 201]
     settings.MAX_SCHEDULES_PER_KEY = 2
     assert create(client).status_code == 409
+
+
+def purge() -> None:
+    (chore,) = (chore for chore in chores() if chore.name == "purge_deleted")
+    while chore.work(now=database_now()):
+        pass
+
+
+@pytest.mark.parametrize("deleted", ["schedules", "targets"])
+def test_nothing_is_kept_about_who_made_what_is_gone_for_good(deleted: str) -> None:
+    client = ApiClient("read", "write")
+    gone, kept = create(client).json(), create(client).json()
+    client.delete(f"/{deleted}/{gone['id' if deleted == 'schedules' else 'target_id']}")
+    assert KeySchedule.objects.count() == 2
+    purge()
+    assert not Schedule.with_deleted.filter(pk=gone["id"]).exists()
+    assert [str(row.schedule_id) for row in KeySchedule.objects.all()] == [kept["id"]]

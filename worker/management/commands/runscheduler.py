@@ -16,6 +16,7 @@ from django.db import OperationalError, connection
 
 from access.audit import forget_old as forget_old_events
 from access.idempotency import forget_old
+from access.keys import forget_schedule
 from access.lockout import forget_old as forget_old_failures
 from access.tokens import forget_old as forget_old_sign_ins
 from runs.maintenance import purge_deleted
@@ -41,7 +42,7 @@ def chores() -> list[Chore]:
     """What workers do besides making calls."""
     upkeep = Upkeep(retention_policy())
     return [
-        Chore("purge_deleted", lambda *, now: purge_deleted(now=now, limit=PURGE_BATCH)),
+        Chore("purge_deleted", partial(purge_deleted, limit=PURGE_BATCH, forget=forget_schedule)),
         Chore("prune_runs", upkeep.prune),
         Chore("clear_bodies", upkeep.clear),
         Chore("fold_old_minutes", fold_old_minutes),
