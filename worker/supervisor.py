@@ -103,7 +103,7 @@ class Supervisor:
             lived = time.monotonic() - child.started_at
             child.process = None
             if self._stopping() or not self._restart:
-                self._failed = self._failed or code != 0
+                self._failed = self._failed or not self._ended_well(code)
                 continue
             child.failures = 1 if lived >= HEALTHY_SECONDS else child.failures + 1
             pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(child.failures - 1, 10))
@@ -122,6 +122,10 @@ class Supervisor:
                 child.process = subprocess.Popen(child.command)  # noqa: S603 - our own command line
                 _pin(child.process.pid, child.core)
 
+    def _ended_well(self, code: int) -> bool:
+        # A worker that has begun work handles the signal: the one that dies of it was still starting.
+        return code == 0 or (self._stopping() and code == -signal.SIGTERM)
+
     def _is_expected(self, child: Child) -> bool:
         """Whether the child runs, or will."""
         if child.process is not None:
@@ -129,9 +133,10 @@ class Supervisor:
         return not self._stopping() and (self._restart or not child.started_at)
 
     def _sleep(self) -> None:
-        waits = [child.start_at - time.monotonic() for child in self._children if child.process is None]
-        due = [wait for wait in waits if wait > 0]
-        select.select([self._wake_read], [], [], min(due, default=None))
+        # One that has come due since it was looked at counts too: nothing else would end the wait.
+        starts = [child.start_at for child in self._children if child.process is None and self._is_expected(child)]
+        wait = max(0.0, min(starts) - time.monotonic()) if starts else None
+        select.select([self._wake_read], [], [], wait)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 

@@ -61,11 +61,20 @@ def test_a_signal_is_forwarded_and_all_are_waited_for(tmp_path: Path, number: si
     assert stopped.exists()
 
 
-def test_a_process_that_does_not_stop_well_is_a_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["exit 1", "kill -KILL $$"])
+def test_a_process_that_does_not_stop_well_is_a_failure(tmp_path: Path, end: str) -> None:
+    ready = tmp_path / "ready"
+    stops_badly = ["sh", "-c", f"trap '{end}' TERM; touch {ready}; while true; do sleep 0.01; done"]
+    thread = signal_when(ready, signal.SIGTERM)
+    assert Supervisor([stops_badly], restart=True).run() == 1
+    thread.join()
+
+
+def test_a_process_that_a_stop_meets_while_it_starts_is_no_failure(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     thread = signal_when(ready, signal.SIGTERM)
-    # sleep dies of the signal instead of ending.
-    assert Supervisor([["sh", "-c", f"touch {ready}; exec sleep 60"]], restart=True).run() == 1
+    # It dies of the signal, as a worker does that has not come to handle it yet.
+    assert Supervisor([["sh", "-c", f"touch {ready}; exec sleep 60"]], restart=True).run() == 0
     thread.join()
 
 
@@ -76,6 +85,28 @@ def test_a_process_that_died_is_started_again(tmp_path: Path) -> None:
     Supervisor([dies_once], restart=True).run()
     thread.join()
     assert second.exists()
+
+
+def test_a_start_that_comes_due_between_two_looks_is_not_slept_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    dies_once = ["sh", "-c", f"test -e {first} && touch {second} && exec sleep 60; touch {first}; exit 7"]
+    start_due, looks = Supervisor._start_due, []
+
+    def come_due_right_after(supervisor: Supervisor) -> None:
+        child = supervisor._children[0]
+        if child.failures and not looks:
+            looks.append("too early")
+            child.start_at = 0.0
+        else:
+            start_due(supervisor)
+
+    monkeypatch.setattr(Supervisor, "_start_due", come_due_right_after)
+    thread = signal_when(second, signal.SIGTERM)
+    Supervisor([dies_once], restart=True).run()
+    thread.join()
+    assert looks
 
 
 def test_a_vanished_parent_is_noticed() -> None:
