@@ -42,6 +42,8 @@ NEW_FERNET_KEY = "Make one: python -c 'from cryptography.fernet import Fernet; p
 NEW_KEY = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 # What targets must not be able to ask for by the name of a variable.
 PRIVATE_SETTINGS = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "DATABASE_URL")
+# What a Host header can be compared with: Django knows no more of it (django.http.request.host_validation_re).
+ALLOWED_HOST = re.compile(r"\*|\.?[A-Za-z0-9-][A-Za-z0-9.-]*|\[[A-Fa-f0-9:.]+\]")
 RATE = re.compile(r"[1-9][0-9]{0,8}/(s|sec|second|min|minute|hour|day)")
 
 
@@ -139,6 +141,15 @@ def read_hosts(name: str) -> list[str]:
             hosts.append(normal_host(f"[{item}]" if ":" in item and not item.startswith("[") else item))
         except UrlProblem:
             refuse(name, item, "must be a comma-separated list of host names, such as db.internal,localhost")
+    return hosts
+
+
+def read_allowed_hosts(name: str, default: str) -> list[str]:
+    """Comma-separated names that the web answers to, as Django compares them; IPv6 addresses get their brackets."""
+    hosts = [f"[{item}]" if item.count(":") > 1 and item[0] != "[" else item for item in read_list(name, default)]
+    for host in hosts:
+        if not ALLOWED_HOST.fullmatch(host):
+            refuse(name, host, "must be a comma-separated list of names without scheme or port, or *")
     return hosts
 
 

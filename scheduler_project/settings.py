@@ -9,6 +9,7 @@ import django_stubs_ext
 
 from scheduler_project.env import (
     is_production,
+    read_allowed_hosts,
     read_bool,
     read_count,
     read_database,
@@ -18,7 +19,6 @@ from scheduler_project.env import (
     read_folder,
     read_hosts,
     read_integer,
-    read_list,
     read_networks,
     read_number,
     read_ports,
@@ -52,13 +52,15 @@ SECRET_KEY = read_secret_key("SECRET_KEY", strict=_PRODUCTION)
 # A key of its own for tokens, so that what is signed for one purpose is never good for another.
 SIMPLE_JWT["SIGNING_KEY"] = hmac.digest(SECRET_KEY.encode(), b"access.tokens", "sha256").hex()
 FIELD_ENCRYPTION_KEYS = read_fernet_keys("FIELD_ENCRYPTION_KEYS", strict=_PRODUCTION)
-ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", f"{_PUBLIC.hostname},localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = read_allowed_hosts("ALLOWED_HOSTS", f"{_PUBLIC.hostname},localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = read_networks("TRUSTED_PROXIES")
 
 # --- Scheduling, delivery and the worker --------------------------------------------------------------------
 SCHEDULER_TIME_ZONE = read_time_zone("SCHEDULER_TIME_ZONE", "Asia/Kolkata")
 MAX_TIMEOUT_SECONDS = read_number("MAX_TIMEOUT_SECONDS", 120, low=1, high=3600)
-DEFAULT_TIMEOUT_SECONDS = read_number("DEFAULT_TIMEOUT_SECONDS", 30, low=0.1, high=MAX_TIMEOUT_SECONDS)
+DEFAULT_TIMEOUT_SECONDS = read_number("DEFAULT_TIMEOUT_SECONDS", 30, low=0.1, high=3600)
+if DEFAULT_TIMEOUT_SECONDS > MAX_TIMEOUT_SECONDS:
+    refuse("DEFAULT_TIMEOUT_SECONDS", f"{DEFAULT_TIMEOUT_SECONDS:g}", "must be at most MAX_TIMEOUT_SECONDS")
 MAX_RETRIES = read_integer("MAX_RETRIES", 3, low=0, high=100)
 RETRY_DELAY_SECONDS = read_number("RETRY_DELAY_SECONDS", 1, low=0, high=86_400)
 MAX_CONCURRENT_JOBS = read_integer("MAX_CONCURRENT_JOBS", 100, low=1, high=2000)

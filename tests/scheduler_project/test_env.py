@@ -59,6 +59,8 @@ GOOD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, Any]]
         "DB.internal., ::1,[0::1], b\u00fccher.de",
         ["db.internal", "::1", "::1", "xn--bcher-kva.de"],
     ),
+    (env.read_allowed_hosts, ("fd00::1,localhost",), {}, "", ["[fd00::1]", "localhost"]),
+    (env.read_allowed_hosts, ("",), {}, "*, .Example.com,10.1.2.3,[::1]", ["*", ".Example.com", "10.1.2.3", "[::1]"]),
     (env.read_ports, (), {}, "1,65535", [1, 65535]),
     (env.read_time_zone, ZONE, {}, "Asia/Kolkata", "Asia/Kolkata"),
     (env.read_rate, ("1200/min",), {}, "", "1200/min"),
@@ -97,6 +99,10 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, str]] 
     *(
         (env.read_hosts, (), {}, value, "must be a comma-separated list of host names")
         for value in ("http://db.internal", "db.internal:80", "*.internal", "127.1")
+    ),
+    *(
+        (env.read_allowed_hosts, ("",), {}, value, "must be a comma-separated list of names without scheme or port")
+        for value in ("https://example.com", "example.com:8000", "example.com/", "*.example.com", "a b", "[::1]:80")
     ),
     *(
         (env.read_env_prefix, ("X_",), {}, value, "must be 3 to 100 letters, digits and underscores")
@@ -240,7 +246,7 @@ def test_a_proxy_is_read_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("program", [["manage.py", "check"], ["-c", "import scheduler_project.wsgi"]])
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("DATABASE_URL", "mysql://h/n"), ("WORKER_LEASE_SECONDS", "3"), ("MAX_RETRIES", "many")],
+    [("DATABASE_URL", "mysql://h/n"), ("WORKER_LEASE_SECONDS", "3"), ("DEFAULT_TIMEOUT_SECONDS", "121")],
 )
 def test_a_bad_setting_stops_the_start_with_exactly_one_line(setting: str, value: str, program: list[str]) -> None:
     done = subprocess.run(
