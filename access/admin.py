@@ -23,6 +23,7 @@ from scheduler_project.admin_cells import NOTHING, as_text, moment
 from scheduler_project.admin_fields import LinesField
 from scheduler_project.admin_forms import ServiceAdmin, ServiceForm
 from scheduler_project.admin_lists import ReadOnly
+from scheduler_project.admin_sign_ins import register_sign_ins
 from scheduler_project.admin_users import register_people
 from scheduler_project.audit_trail import KINDS
 
@@ -252,4 +253,5 @@ class LoginFailureAdmin(ReadOnly[LoginFailure]):
         return moment(row.locked_until) if row.locked_until and row.locked_until > timezone.now() else NOTHING
 
 
+register_sign_ins()
 register_people()

@@ -14,6 +14,7 @@ from access.models import ApiKey, SignIn
 from access.principals import KeyPrincipal
 from access.throttles import count_stranger
 from access.tokens import TokenRefused, find_sign_in, looks_like_token
+from access.tokens import note_use as note_sign_in_use
 
 CHALLENGE = 'Bearer realm="API Scheduler"'
 
@@ -31,10 +32,12 @@ class BearerTokenAuthentication(BaseAuthentication):
         text = _bearer_text(request)
         if text is None or not looks_like_token(text):
             return None
+        now = timezone.now()
         try:
-            sign_in = find_sign_in(text=text, now=timezone.now())
+            sign_in = find_sign_in(text=text, now=now)
         except TokenRefused as refusal:
             raise _refused(request, KeyRefused(str(refusal))) from refusal
+        note_sign_in_use(sign_in=sign_in, now=now)
         return sign_in.user, sign_in
 
     def authenticate_header(self, request: Request) -> str:

@@ -114,16 +114,19 @@ class SignIn(models.Model):
     refresh_id = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     refreshed_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        default_permissions = ()
+        ordering = ("-created_at", "-id")
+        default_permissions = ("view", "change")
+        verbose_name = "sign-in"
         # access.tokens.forget_old
         indexes = [models.Index(fields=["expires_at"], name="sign_in_age")]
 
     def __str__(self) -> str:
-        return f"{self.user_id} since {self.created_at}"
+        return f"{self.user} from {self.address}"
 
 
 class ActorType(models.TextChoices):

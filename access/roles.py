@@ -34,6 +34,7 @@ ADMINISTERS = (
     MANAGES_ACCESS
     | _all("access", "auditevent", "view")
     | _all("access", "loginfailure", "view", "change")
+    | _all("access", "signin", "view", "change")
     | _all("targets", "secret", "view", *_WRITTEN)
     | _all("auth", "user", "view", *_WRITTEN)
     | _all("auth", "group", "view")

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.crypto import constant_time_compare
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -22,6 +23,7 @@ from rest_framework_simplejwt.tokens import AccessToken, Token
 from access.models import SignIn
 
 SIGN_IN_CLAIM = "sid"
+USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class RefreshToken(Token):
@@ -29,6 +31,13 @@ class RefreshToken(Token):
 
     token_type = "refresh"  # noqa: S105 - a kind, no secret
     lifetime = api_settings.REFRESH_TOKEN_LIFETIME
+
+
+class AlreadyEnded(Exception):
+    """The sign-in is over."""
+
+    def __init__(self) -> None:
+        super().__init__("This sign-in has ended already.")
 
 
 class TokenRefused(Exception):
@@ -105,6 +114,37 @@ def find_sign_in(*, text: str, now: datetime) -> SignIn:
     return _alive(SignIn.objects.select_related("user").filter(pk=_sign_in_id(token)).first(), now)
 
 
+def note_use(*, sign_in: SignIn, now: datetime) -> bool:
+    """Remember that an access token was used, at most once a minute; whether a row was written."""
+    if sign_in.last_used_at is not None and sign_in.last_used_at > now - USE_NOTED_EVERY:
+        return False
+    return SignIn.objects.filter(pk=sign_in.pk).update(last_used_at=now) == 1
+
+
+def revoke_sign_in(*, sign_in_id: uuid.UUID, now: datetime) -> SignIn:
+    """End somebody's sign-in: its tokens open nothing from now on. Call it in a transaction.
+
+    Raises:
+        SignIn.DoesNotExist: there is none.
+        AlreadyEnded: it is over in whichever way.
+    """
+    sign_in = _locked().get(pk=sign_in_id)
+    if state_of(sign_in, now) != "active":
+        raise AlreadyEnded
+    sign_in.ended_at = now
+    sign_in.save(update_fields=["ended_at"])
+    return sign_in
+
+
+def state_of(sign_in: SignIn, now: datetime) -> str:
+    """`active`, or how it ended: `ended`, `expired`, or `void` with its account or password."""
+    if sign_in.ended_at is not None:
+        return "ended"
+    if sign_in.expires_at <= now:
+        return "expired"
+    return "active" if _stands(sign_in) else "void"
+
+
 def looks_like_token(text: str) -> bool:
     """Whether it has the form of a JWT (RFC 7519): three parts with dots between. API keys have none."""
     return text.count(".") == 2
@@ -119,8 +159,11 @@ def forget_old(*, now: datetime, limit: int = 500) -> int:
 
 def _read_refresh(text: str, now: datetime) -> tuple[Token, SignIn]:
     token = _verified(RefreshToken, text)
-    locked = SignIn.objects.select_for_update(no_key=True, of=("self",)).select_related("user")
-    return token, _alive(locked.filter(pk=_sign_in_id(token)).first(), now)
+    return token, _alive(_locked().filter(pk=_sign_in_id(token)).first(), now)
+
+
+def _locked() -> QuerySet[SignIn]:
+    return SignIn.objects.select_for_update(no_key=True, of=("self",)).select_related("user")
 
 
 def _verified(kind: type[Token], text: str) -> Token:
@@ -140,11 +183,15 @@ def _sign_in_id(token: Token) -> uuid.UUID:
 def _alive(sign_in: SignIn | None, now: datetime) -> SignIn:
     if sign_in is None or sign_in.ended_at is not None or sign_in.expires_at <= now:
         raise TokenRefused("This sign-in has ended. Sign in again.")
-    user = sign_in.user
-    # Another password ends what was opened with the one before, as Django does with sessions.
-    if not user.is_active or not constant_time_compare(sign_in.credentials, user.get_session_auth_hash()):
+    if not _stands(sign_in):
         raise TokenRefused("This sign-in has ended: the account was disabled, or its password has changed.")
     return sign_in
+
+
+def _stands(sign_in: SignIn) -> bool:
+    # Another password ends what was opened with the one before, as Django does with sessions.
+    user = sign_in.user
+    return user.is_active and constant_time_compare(sign_in.credentials, user.get_session_auth_hash())
 
 
 def _new_pair(sign_in: SignIn) -> Pair:

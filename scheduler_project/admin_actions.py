@@ -14,6 +14,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from access.keys import AlreadyRevoked
+from access.tokens import AlreadyEnded
 from runs.errors import WrongState as RunInWrongState
 from scheduler_project.admin_cells import row_address
 from scheduler_project.audit_trail import note_done
@@ -98,7 +99,7 @@ def act_on_each(
             with transaction.atomic():
                 work(**{key: row.pk}, now=database_now())
                 note_done(verb, row)
-        except (AlreadyRevoked, RunInWrongState, ScheduleInWrongState) as problem:
+        except (AlreadyEnded, AlreadyRevoked, RunInWrongState, ScheduleInWrongState) as problem:
             refusals.append(f"{row}: {problem}")
         except ObjectDoesNotExist:
             refusals.append(f"{row}: It was deleted meanwhile.")

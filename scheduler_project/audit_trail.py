@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from access.audit import Actor, Thing, acting, record
 from access.keys import USER_FIELDS as KEY_FIELDS
-from access.models import ActorType, ApiKey
+from access.models import ActorType, ApiKey, SignIn
 from runs.models import Run
 from schedules.drafts import USER_FIELDS as SCHEDULE_FIELDS
 from schedules.models import Schedule
@@ -48,6 +48,7 @@ KINDS: dict[type[models.Model], Kind] = {
     Schedule: Kind("schedule", tuple(SCHEDULE_FIELDS)),
     Run: Kind("run"),
     ApiKey: Kind("api_key", KEY_FIELDS),
+    SignIn: Kind("sign_in"),
     User: Kind("user", PERSON_FIELDS, frozenset({"password"}), ("groups", "user_permissions")),
     Group: Kind("group", ("name",), related=("permissions",)),
 }

@@ -184,7 +184,7 @@ def test_the_bar_leads_to_the_lists_in_our_order(admin_client: Client) -> None:
     names = re.findall(r"<a [^>]*>([^<]+)</a>", bar[: bar.index("</nav>")])
     assert names == [
         "Dashboard", "Targets", "Secrets", "Schedules", "Runs", "Attempts", "Workers", "API keys", "Audit events",
-        "Failed sign-ins", "Users", "Groups", "API",
+        "Failed sign-ins", "Sign-ins", "Users", "Groups", "API",
     ]  # fmt: skip
     assert re.findall(r'aria-current="page">(\w+)<', bar) == ["Runs"]
     assert re.findall(r'aria-current="page">(\w+)<', html(admin_client)) == ["Dashboard"]

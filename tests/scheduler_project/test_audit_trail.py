@@ -15,7 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from access.keys import create_key
-from access.models import ApiKey, AuditEvent, LoginFailure
+from access.models import ApiKey, AuditEvent, LoginFailure, SignIn
+from access.tokens import open_sign_in
 from scheduler_project import first_start
 from scheduler_project.audit_trail import KINDS, acting_as_command, changes_between, thing_of
 from scheduler_project.logs import OUR_APPS
@@ -35,6 +36,11 @@ Recipe = Callable[[], tuple[str, Any]]
 
 def make_key() -> ApiKey:
     return create_key(name="CI", scopes=["read"], expires_at=None, now=timezone.now())[0]
+
+
+def make_sign_in() -> SignIn:
+    user = User.objects.create(username=f"u{uuid4()}"[:30])
+    return open_sign_in(user=user, address="192.0.2.7", now=timezone.now())[0]
 
 
 def make_secret() -> Secret:
@@ -146,6 +152,7 @@ def row_of(model: type[Any]) -> Any:
         "secret": make_secret,
         "user": lambda: User.objects.create(username="bob"),
         "group": lambda: Group.objects.create(name="night shift"),
+        "signin": make_sign_in,
         "loginfailure": lambda: LoginFailure.objects.create(subject=str(uuid4()), first_at=NOW, last_at=NOW),
     }
     return rows[str(model._meta.model_name)]()
