@@ -40,7 +40,8 @@ def test_the_charset_is_one_that_decodes_text(content_type: str, charset: str) -
 @pytest.mark.parametrize("name", CHARSETS)
 def test_every_charset_that_python_knows_gives_storable_text(name: str) -> None:
     charset = charset_of({"content-type": f"text/plain; charset={name}"})
-    for data in (bytes(range(256)) * 3, b"\x00\xd8\x00\xdc\xff", b"+2AA-\\ud800 xn--\xff"):
+    halves = ("\ud800".encode(name, "surrogatepass") for name in ("utf-8", "utf-16", "utf-16-be", "utf-32"))
+    for data in (bytes(range(256)) * 3, b"\x00\xd8\x00\xdc\xff", b"+2AA-\\ud800 xn--\xff", *halves):
         text, _ = stored_text(data, charset, truncated=False)
         assert text.encode()
         assert "\x00" not in text
