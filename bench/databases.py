@@ -22,6 +22,8 @@ class Database(Protocol):
     """One database with the project's tables."""
 
     url: str
+    # Seconds between two looks at whether a drain is over: each costs the server some of what is measured.
+    look_seconds: float
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a statement returns; `{}` in it stands for a value."""
@@ -41,6 +43,9 @@ class Database(Protocol):
 
 class PostgresDatabase:
     """A database of the benchmark's private server."""
+
+    # Commits' own times say when it was over.
+    look_seconds = 0.5
 
     def __init__(self, url: str, directory: Path) -> None:
         """`directory` is the server's."""
@@ -80,6 +85,9 @@ class PostgresDatabase:
 
 class SqliteDatabase:
     """A file, opened for each look: the workers' writes come first."""
+
+    # The look itself says when it was over.
+    look_seconds = 0.05
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -130,7 +138,7 @@ def wait_until_drained(database: Database, nominal: float, *, seconds: float) ->
     while not is_drained(database, nominal):
         if time.time() > deadline:
             raise TimeoutError(f"not drained within {seconds:g} s")
-        time.sleep(0.05)
+        time.sleep(database.look_seconds)
     return database.finished_at(nominal) or time.time()
 
 

