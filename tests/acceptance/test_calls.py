@@ -60,15 +60,17 @@ def test_a_target_that_recovers_ends_in_success(workers: Workers, target: Record
     assert (run.status, errors) == ("success", ["server_error", "server_error", "none"])
 
 
-def test_a_target_that_answers_too_late_is_a_timeout(workers: Workers, target: RecordingTarget) -> None:
-    run = call(target.url("/slow?seconds=30"), target_fields={"timeout_seconds": 0.5}, max_retries=0)
+def test_a_target_that_does_not_answer_in_time_is_a_timeout(workers: Workers, target: RecordingTarget) -> None:
+    # It never answers: nothing but the deadline ends the call.
+    run = call(target.url("/silent"), target_fields={"timeout_seconds": 0.5}, max_retries=0)
     workers.start()
     run = ended(run)
     attempt = Attempt.objects.get(run=run)
-    assert (run.status, run.final_error_type) == ("timeout", "timeout")
+    assert (run.status, run.final_error_type, attempt.status_code) == ("timeout", "timeout", None)
+    assert attempt.error_message == "127.0.0.1 did not answer within 0.5 s (timeout_seconds)."
     assert attempt.latency_ms is not None
-    # The target would have answered after 30 s.
-    assert attempt.latency_ms < 15_000
+    assert attempt.latency_ms >= 500
+    assert len(target.calls()) == 1
 
 
 def test_a_refused_connection_says_so(workers: Workers) -> None:

@@ -21,10 +21,11 @@ from schedules.clock import database_now
 from tests.acceptance.conftest import Workers, call, ended, wait_until
 from tests.api_client import ApiClient, wrong_places
 from tests.factories import NOW, make_attempt, make_run, make_schedule
-from tests.guarantees.rivals import OpenTransaction, at_once
+from tests.guarantees.rivals import OpenTransaction, at_once, second_party
 from tests.hostile_sockets import speaking
 from tests.http_target import RecordingTarget
-from tests.worker.workers import SUCCESS
+from tests.worker.workers import SUCCESS, ScriptedExecutor, make_config
+from worker.loop import Worker
 from worker.seats import Seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,6 +76,24 @@ def test_g9_the_open_attempt_is_committed_before_the_target_sees_anything(worker
         workers.start()
         run = ended(run)
     assert (run.status, seen) == ("success", [[("running", run.id, "DELETE", 1)]])
+
+
+def test_g9_the_open_attempt_is_committed_before_a_thread_has_its_ticket() -> None:
+    run = make_run()
+    worker = Worker(make_config(), executor=ScriptedExecutor())
+    submit, seen = worker.pool.submit, []
+
+    def look_and_submit(ticket: Ticket) -> None:
+        open_attempts = Attempt.objects.filter(id=ticket.attempt_id, completed_at__isnull=True)
+        with second_party() as start:
+            seen.append(start(lambda: list(open_attempts.values_list("run_id", "run__status"))).result())
+        submit(ticket)
+
+    setattr(worker.pool, "submit", look_and_submit)  # noqa: B010 - mypy takes no assignment to a method
+    worker.heartbeat.beat()
+    worker.tick(NOW)
+    worker.pool.close()
+    assert seen == [[(run.id, "running")]]
 
 
 def test_g10_workers_that_claim_at_once_get_each_run_once() -> None:
