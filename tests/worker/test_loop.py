@@ -15,11 +15,20 @@ from runs.models import Attempt, Run
 from schedules.clock import database_now
 from schedules.models import Schedule
 from tests.factories import NOW, make_run, make_schedule, make_target
-from tests.worker.workers import SOON, UNAVAILABLE, ScriptedExecutor, failing_database, make_config, settle
+from tests.worker.workers import (
+    SOON,
+    UNAVAILABLE,
+    Monotonic,
+    ScriptedExecutor,
+    failing_database,
+    make_config,
+    settle,
+)
 from worker.chores import Chore
 from worker.config import RunMode
 from worker.loop import Tick, Worker
 from worker.models import WorkerProcess
+from worker.pool import Finished
 
 NOTHING = Tick(enqueued=0, claimed=0, recorded=0, rescued=0, maintained=0)
 DUE = NOW + timedelta(minutes=1)
@@ -259,6 +268,29 @@ def test_g20_results_are_held_while_the_database_is_away_and_written_when_it_is_
     assert len(worker.recorder) == 1
 
     assert worker.tick(NOW).recorded == 1
+    assert Run.objects.get().status == "success"
+
+
+def test_g20_the_loop_waits_for_a_database_that_is_away_and_goes_on_by_itself() -> None:
+    clock = Monotonic()
+    worker = Worker(make_config(), executor=ScriptedExecutor(), monotonic=clock)
+    worker.heartbeat.beat()
+    make_run(make_schedule(status="paused", next_run_at=None))
+    collect, waits = worker.pool.collect, list[float]()
+
+    def sleep(timeout: float) -> list[Finished]:
+        if timeout <= 0 or worker.pool.in_flight():
+            return collect(min(timeout, SOON))
+        clock.pass_seconds(timeout)
+        waits.append(timeout)
+        if len(waits) == 7:
+            worker.stop.request()
+        return []
+
+    setattr(worker.pool, "collect", sleep)  # noqa: B010 - mypy takes no assignment to a method
+    with failing_database(OperationalError("gone"), when=lambda _: len(waits) < 6):
+        assert worker.run() == 0
+    assert waits[:6] == [0.5, 1, 2, 4, 5, 5]
     assert Run.objects.get().status == "success"
 
 
