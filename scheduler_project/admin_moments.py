@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta, timezone
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime, AdminTimeWidget
+from django.contrib.admin.widgets import AdminSplitDateTime, BaseAdminTimeWidget
 from django.utils.timezone import get_current_timezone, is_aware
 
 CLOCK_FORMAT = "%H:%M:%S%z"
@@ -36,7 +36,8 @@ class MomentWidget(AdminSplitDateTime):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
-        self.widgets = (self.widgets[0], AdminTimeWidget(attrs={"size": "13"}, format=CLOCK_FORMAT))
+        # The base class: AdminTimeWidget brings a paragraph of its own, which would end the one that it stands in.
+        self.widgets = (self.widgets[0], BaseAdminTimeWidget(attrs={"size": "13"}, format=CLOCK_FORMAT))
 
     def decompress(self, value: datetime | None) -> list[Any]:  # type: ignore[override]
         """Local date and time, the time with its offset where it comes twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -119,9 +120,10 @@ class SchedulerAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The dashboard: is it alive, what failed, what comes next. Nothing that the user may not see in a list."""
         may_see = {name: request.user.has_perm(f"{app}.view_{model}") for name, (app, model) in LISTS.items()}
-        context: dict[str, Any] = {"may_see": may_see, "is_dashboard": True}
+        now = database_now()
+        context: dict[str, Any] = {"may_see": may_see, "is_dashboard": True, "now": now}
         if may_see["runs"]:
-            context |= _figures() | {"dead_runs": Run.objects.dead().with_owners().order_by("-id")[:ROWS_SHOWN]}
+            context |= _figures(now) | {"dead_runs": Run.objects.dead().with_owners().order_by("-id")[:ROWS_SHOWN]}
         if may_see["schedules"]:
             upcoming = Schedule.objects.filter(status=ScheduleStatus.ACTIVE).order_by("next_run_at", "id")
             context["next_schedules"] = upcoming[:ROWS_SHOWN]
@@ -142,8 +144,8 @@ def _place(name: str, order: Sequence[str]) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def _figures() -> dict[str, Any]:
-    dashboard = read_dashboard(database_now())
+def _figures(now: datetime) -> dict[str, Any]:
+    dashboard = read_dashboard(now)
     succeeded = sum(hour.success for hour in dashboard.hours)
     failed = sum(hour.failed for hour in dashboard.hours)
     return {

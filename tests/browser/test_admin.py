@@ -173,6 +173,12 @@ def test_no_page_scrolls_sideways(new_page: NewPage, device: dict[str, Any]) -> 
             assert page.evaluate("document.documentElement.scrollWidth") <= device["viewport"]["width"], address
 
 
+def test_the_bar_of_sections_begins_where_the_page_is_on_a_phone(new_page: NewPage) -> None:
+    page = new_page(superuser(), **PHONE)
+    page.goto("/admin/runs/attempt/")
+    expect(page.locator(".sections [aria-current]")).to_be_in_viewport(ratio=1)
+
+
 def test_the_login_page_fits_a_phone(new_page: NewPage) -> None:
     page = new_page(**PHONE)
     page.goto("/admin/")

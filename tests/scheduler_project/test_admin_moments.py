@@ -42,6 +42,11 @@ def test_a_time_that_comes_once_is_shown_without_an_offset() -> None:
     assert typed("2026-07-01", "12:00") == datetime(2026, 7, 1, 10, tzinfo=UTC)
 
 
+def test_date_and_time_stand_in_one_paragraph() -> None:
+    # A paragraph within the paragraph would end it, and put the time beside the date's row.
+    assert MomentWidget().render("at", None).count("<p") == 1
+
+
 def test_a_time_that_comes_twice_is_shown_with_its_offset() -> None:
     assert shown(FIRST) == ["2026-10-25", "02:30:00+0200"]
     assert shown(SECOND) == ["2026-10-25", "02:30:00+0100"]

@@ -9,11 +9,13 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import localtime
 from pytest_django import Settings
 
 from runs.metrics import HourOfRuns
 from runs.rollups import EndedRun, count_ended
 from scheduler_project.admin_site import CHART_HEIGHT, bars
+from scheduler_project.templatetags.day_or_date import day_or_date
 from schedules.clock import database_now
 from tests.factories import NOW, make_ended_run, make_run, make_schedule
 from tests.staff import staff, superuser
@@ -57,6 +59,22 @@ def test_an_empty_service_says_how_to_begin(admin_client: Client) -> None:
     assert "none in the last 24 hours" in page
     assert "Nothing is scheduled." in page
     assert '<span class="card-value">-</span>' in page
+
+
+@pytest.mark.parametrize("days", [-40, -7, 7, 40])
+def test_a_moment_that_is_not_this_week_has_its_date(days: int) -> None:
+    assert day_or_date(NOW + timedelta(days=days), NOW) == f"{localtime(NOW + timedelta(days=days)):%Y-%m-%d %H:%M}"
+
+
+@pytest.mark.parametrize("days", [-5, 0, 5])
+def test_a_moment_of_this_week_has_its_day(days: int) -> None:
+    assert day_or_date(NOW + timedelta(days=days), NOW) == f"{localtime(NOW + timedelta(days=days)):%a %H:%M:%S}"
+
+
+def test_what_comes_next_year_does_not_look_like_tomorrow(admin_client: Client) -> None:
+    make_schedule(name="New year", next_run_at=database_now() + timedelta(days=300))
+    page = html(admin_client)
+    assert re.search(r"<td class=\"moment\">\d{4}-\d\d-\d\d \d\d:\d\d</td><td><a[^>]*>New year", page)
 
 
 def test_it_counts_what_ended_in_the_last_day(admin_client: Client) -> None:
