@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ObjectDoesNotExist
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -21,6 +22,7 @@ from targets.errors import InUse, InvalidFields
 
 Row = TypeVar("Row", bound=models.Model)
 MOST_NAMES_SHOWN = 50
+COLUMN_LIMITS = (MinValueValidator, MaxValueValidator)
 
 
 class ServiceForm(VersionedForm[Row]):
@@ -37,6 +39,8 @@ class ServiceForm(VersionedForm[Row]):
                 continue
             may_be_empty = self.is_new or name in nullable or isinstance(field, forms.BooleanField)
             field.required = name in self.needed or not may_be_empty
+            # The column's limits are wider than the service's, which says its own.
+            field.validators = [rule for rule in field.validators if not isinstance(rule, COLUMN_LIMITS)]
 
     def write(self, values: Mapping[str, Any]) -> Row:
         """Call the service that creates or changes the row."""

@@ -95,6 +95,18 @@ def test_what_can_not_be_saved_is_said_at_its_field(admin_client: Client, field:
     assert not Schedule.objects.exists()
 
 
+@pytest.mark.parametrize("value", ["-1", "9" * 30])
+@pytest.mark.parametrize(
+    "field",
+    ["interval_seconds", "duration_seconds", "max_runs", "max_retries", "retry_delay_seconds",
+     "max_retry_delay_seconds", "misfire_grace_seconds", "jitter_seconds"],
+)  # fmt: skip
+def test_a_number_out_of_range_is_told_the_services_limits(admin_client: Client, field: str, value: str) -> None:
+    errors = errors_of(add(admin_client, make_target(), **{field: value}))
+    assert [*errors] == [field]
+    assert errors[field][0].startswith("Must be from ")
+
+
 def test_a_target_that_is_gone_is_said_at_the_target(admin_client: Client) -> None:
     target = make_target()
     target.deleted_at = NOW

@@ -99,6 +99,8 @@ def test_every_field_of_the_form_is_saved(admin_client: Client) -> None:
         ("timeout_seconds", "1e400", "number"),
         ("expected_status", "banana", "banana"),
         ("max_concurrency", "0", "whole number"),
+        ("max_concurrency", "-1", "from 1 to"),
+        ("max_concurrency", "9" * 30, "from 1 to"),
         ("body_template", "{{unknown}}", "unknown"),
     ],
 )

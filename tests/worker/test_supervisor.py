@@ -92,7 +92,8 @@ def test_a_start_that_comes_due_between_two_looks_is_not_slept_through(
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     dies_once = ["sh", "-c", f"test -e {first} && touch {second} && exec sleep 60; touch {first}; exit 7"]
-    start_due, looks = Supervisor._start_due, []
+    start_due = Supervisor._start_due
+    looks: list[str] = []
 
     def come_due_right_after(supervisor: Supervisor) -> None:
         child = supervisor._children[0]
