@@ -117,7 +117,10 @@ def next_step(run: LivingRun, result: Result) -> RunChange:
         message=outcome.error_message,
         at=result.completed_at,
         status_code=outcome.status_code,
-        retry_after=outcome.response_headers.get("Retry-After") or outcome.response_headers.get("retry-after"),
+        # Stored in the spelling of the target, which may be any (RFC 9110, section 5.1).
+        retry_after=next(
+            (text for name, text in outcome.response_headers.items() if name.lower() == "retry-after"), None
+        ),
         latency_ms=outcome.latency_ms,
     )
 

@@ -68,9 +68,10 @@ def test_a_server_error_is_retried_after_the_delay() -> None:
     assert timedelta(seconds=1) <= run.next_attempt_at - ended_at <= timedelta(seconds=1.1)
 
 
-def test_retry_after_is_honoured() -> None:
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after", "Retry-after", "RETRY-AFTER"])
+def test_retry_after_is_honoured_in_any_spelling(name: str) -> None:
     run = make_run()
-    record(claim_one(), replace(UNAVAILABLE, response_headers={"Retry-After": "120"}))
+    record(claim_one(), replace(UNAVAILABLE, response_headers={"Date": "now", name: "120"}))
     run.refresh_from_db()
     assert run.next_attempt_at == NOW + timedelta(seconds=120, milliseconds=10)
 
