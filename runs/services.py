@@ -36,9 +36,11 @@ def run_now(*, schedule_id: UUID, now: datetime) -> Run:
     Raises:
         Schedule.DoesNotExist: no such schedule, or it is deleted.
     """
-    schedule = Schedule.objects.get(id=schedule_id)
-    run = _new_run(target_id=schedule.target_id, schedule_id=schedule.id, trigger=Trigger.MANUAL, now=now)
-    run.save(force_insert=True)
+    with transaction.atomic():
+        # Locked, so that it can't be purged meanwhile.
+        schedule = Schedule.objects.select_for_update(no_key=True, of=("self",)).get(id=schedule_id)
+        run = _new_run(target_id=schedule.target_id, schedule_id=schedule.id, trigger=Trigger.MANUAL, now=now)
+        run.save(force_insert=True)
     return run
 
 

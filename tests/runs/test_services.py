@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
+from django.db import transaction
 
 from runs.errors import WrongState
 from runs.models import Attempt, Run
@@ -124,3 +127,14 @@ def test_a_test_call_is_made_once() -> None:
 def test_a_test_call_of_a_deleted_target_is_not_found() -> None:
     with pytest.raises(Target.DoesNotExist):
         open_test_run(target_id=make_target(deleted_at=NOW).id, worker_id=uuid4(), now=NOW)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres_only
+def test_a_schedule_can_not_be_purged_while_it_is_run(other_connection: psycopg.Connection[Any]) -> None:
+    schedule = make_schedule()
+    purge = "SELECT 1 FROM schedules_schedule WHERE id = %s FOR UPDATE NOWAIT"
+    with transaction.atomic():
+        run_now(schedule_id=schedule.id, now=NOW)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other_connection.execute(purge, [schedule.id])
