@@ -36,8 +36,3 @@ def new_run_id(moment: datetime) -> UUID:
 def attempt_id(run_id: UUID) -> UUID:
     """An id with the time part of its run, so that both tables can be partitioned on the same bounds."""
     return UUID(int=run_id.int >> 80 << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62))
-
-
-def id_time(run_id: UUID) -> datetime:
-    """The moment in an id's time part."""
-    return EPOCH + (run_id.int >> 80) * MILLISECOND

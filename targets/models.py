@@ -26,20 +26,12 @@ class HttpMethod(models.TextChoices):
     OPTIONS = "OPTIONS"
 
 
-class TargetQuerySet(models.QuerySet["Target"]):
-    """Selections of targets."""
-
-    def purgeable(self) -> TargetQuerySet:
-        """Deleted targets, whose rows the worker removes in batches."""
-        return self.filter(deleted_at__isnull=False)
-
-
 class VisibleTargets(models.Manager["Target"]):
     """Targets that are not deleted: what every list, form and look-up sees."""
 
-    def get_queryset(self) -> TargetQuerySet:
+    def get_queryset(self) -> models.QuerySet[Target]:
         """Leave tombstones out."""
-        return TargetQuerySet(self.model, using=self._db).filter(deleted_at__isnull=True)
+        return super().get_queryset().filter(deleted_at__isnull=True)
 
 
 class Target(models.Model):
@@ -69,7 +61,7 @@ class Target(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = VisibleTargets()
-    with_deleted = TargetQuerySet.as_manager()
+    with_deleted: models.Manager[Target] = models.Manager()
 
     class Meta:
         base_manager_name = "with_deleted"

@@ -8,11 +8,16 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs.identity import attempt_id, id_time, new_run_id, scheduled_run_id
+from runs.identity import EPOCH, MILLISECOND, attempt_id, new_run_id, scheduled_run_id
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 SCHEDULE = uuid.UUID("7b0c5c3e-6c9d-4f53-9a4e-0f6a2d0f3c11")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def id_time(run_id: uuid.UUID) -> datetime:
+    """The moment in an id's time part."""
+    return EPOCH + (run_id.int >> 80) * MILLISECOND
 
 
 @given(MOMENTS, st.uuids())
