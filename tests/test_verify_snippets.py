@@ -30,6 +30,8 @@ CALLS = {
         "-e",
         "use JSON::PP;\nprint verify($ARGV[0], decode_json($ARGV[1]), $ARGV[2]) ? 'true' : 'false';",
     ),
+    "php": ("php", "-r", "echo verify($argv[1], json_decode($argv[2], true), $argv[3]) ? 'true' : 'false';"),
+    "ruby": ("ruby", "-e", 'require "json"\nputs verify(ARGV[0], JSON.parse(ARGV[1]), ARGV[2])'),
 }
 
 

@@ -20,12 +20,14 @@ from access.tokens import open_sign_in
 from scheduler_project import first_start
 from scheduler_project.audit_trail import KINDS, acting_as_command, changes_between, thing_of
 from scheduler_project.logs import OUR_APPS
+from targets.masking import MASK
 from targets.models import Secret, Target
 from targets.secret_services import create_secret
 from tests.api_client import ApiClient
 from tests.factories import NOW, make_ended_run, make_run, make_schedule, make_target
 from tests.html_forms import form_data
 from tests.staff import superuser
+from tests.targets.auths import EACH
 from tests.url_walk import api_operations
 
 pytestmark = pytest.mark.django_db
@@ -347,6 +349,14 @@ def test_a_diff_names_what_changed_and_masks_secrets() -> None:
         "name": ["Orders", "New"],
     }
     assert "canary" not in str(list(AuditEvent.objects.values()))
+
+
+@pytest.mark.parametrize("auth", EACH.values(), ids=EACH)
+def test_of_no_kind_of_auth_more_than_its_type_is_in_a_diff(auth: dict[str, str]) -> None:
+    ApiClient("admin").post("/targets", {**TARGET, "auth": auth})
+    changes = AuditEvent.objects.get().changes
+    shown = {name.removeprefix("auth."): new for name, (_, new) in changes.items() if name.startswith("auth.")}
+    assert shown == {**dict.fromkeys(auth, MASK), "type": auth["type"]}
 
 
 def test_a_person_is_shown_with_groups_and_without_the_password(root: Client) -> None:
