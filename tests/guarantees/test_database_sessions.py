@@ -22,6 +22,7 @@ from tests.guarantees.rivals import PATIENCE_SECONDS, parameters, second_party, 
 from tests.worker.workers import ScriptedExecutor, make_config
 from worker.config import RunMode
 from worker.loop import Worker
+from worker.pool import Finished
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,6 +83,13 @@ def new_sessions_with(setting: str, value: str) -> Iterator[None]:
             outside.execute(SQL("ALTER DATABASE {} RESET {}").format(name, Identifier(setting)))
 
 
+def break_connection() -> None:
+    """Let the server end this thread's session, as it does when it is restarted."""
+    connection.ensure_connection()
+    with psycopg.connect(**parameters(), autocommit=True) as outside:
+        outside.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])
+
+
 def lock(rows: object) -> None:
     """Take the row locks of a queryset."""
     list(rows.select_for_update())  # type: ignore[attr-defined]
@@ -134,13 +142,34 @@ def test_a_connection_that_broke_while_idle_costs_nothing(caplog: pytest.LogCapt
     """G20: each unit of work begins with a connection that has been looked at."""
     connection.ensure_connection()
     broken = connection.connection.info.backend_pid
-    with psycopg.connect(**parameters(), autocommit=True) as outside:
-        outside.execute("SELECT pg_terminate_backend(%s, 5000)", [broken])
+    break_connection()
     caplog.set_level(logging.INFO)
 
     assert drain(ScriptedExecutor()) == (0, 0)
     connection.ensure_connection()
     assert connection.connection.info.backend_pid != broken
+
+
+@pytest.mark.postgres_only
+@pytest.mark.parametrize("stopping", [False, True])
+def test_g20_a_connection_that_breaks_during_a_call_loses_no_result(stopping: bool) -> None:
+    make_run(make_schedule(status="paused", next_run_at=None))
+    worker = Worker(make_config(mode=RunMode.DRAIN), executor=ScriptedExecutor())
+    collect = worker.pool.collect
+
+    def break_and_collect(timeout: float) -> list[Finished]:
+        finished = collect(timeout)
+        if finished:
+            break_connection()
+            if stopping:
+                worker.stop.request()
+        return finished
+
+    setattr(worker.pool, "collect", break_and_collect)  # noqa: B010 - mypy takes no assignment to a method
+    assert worker.run() == 0
+    # A tick looks at its connection first; a stop meets the broken one, and tries again.
+    errors = worker.metrics.registry.get_sample_value(DATABASE_ERRORS)
+    assert (Run.objects.get().status, errors) == ("success", 0)
 
 
 def test_nothing_that_we_need_is_kept_in_a_session() -> None:

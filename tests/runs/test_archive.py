@@ -61,6 +61,25 @@ def test_every_batch_is_on_the_disk_when_append_returns(tmp_path: Path) -> None:
         assert list(read_archive(part)) == [row(1), row(2)]
 
 
+def test_batches_and_the_files_names_are_flushed_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a power cut would leave; the archived runs are deleted as soon as `append` returns."""
+    flushed: list[tuple[str, int]] = []
+
+    def note(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        size = os.fstat(descriptor).st_size if path.is_file() else len(list(path.iterdir()))
+        flushed.append((path.suffix, size))
+
+    monkeypatch.setattr(os, "fsync", note)
+    with Archive(tmp_path, now=NOW) as archive:
+        archive.append([row(1)])
+        (part,) = tmp_path.iterdir()
+        assert flushed == [("", 1), (".part", part.stat().st_size)]
+        archive.append([row(2)])
+        assert flushed[2:] == [(".part", part.stat().st_size)]
+    assert flushed[3:] == [("", 1)]
+
+
 def test_no_file_is_made_for_nothing(tmp_path: Path) -> None:
     with Archive(tmp_path, now=NOW) as archive:
         archive.append([])

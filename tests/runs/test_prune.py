@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from runs import prune
 from runs.batch_size import FIRST_ROWS, LEAST_ROWS, WANTED_SECONDS, BatchSize
 from runs.models import ACTIVE_STATUSES, FINAL_STATUSES, Attempt, MinuteRollup, Run, ScheduleRollup
 from runs.prune import BETWEEN_SWEEPS, BatchTimer, Step, Sweep, Upkeep, clear_bodies, delete_ended, old_bodies
@@ -74,6 +75,12 @@ def test_a_run_goes_with_its_attempts_when_its_status_is_past_its_age(status: st
     assert set(Attempt.objects.values_list("run_id", flat=True)) == {young.id}
 
 
+def test_a_run_is_old_only_after_its_age_and_not_at_it() -> None:
+    run = ended(make_schedule(), 14)
+    assert sweep() == []
+    assert left() == {run.id}
+
+
 @pytest.mark.parametrize("status", ACTIVE_STATUSES)
 def test_g24_a_live_run_stays_however_old_it_is(status: str) -> None:
     holder = {"worker_id": UUID(int=1)} if status == "running" else {}
@@ -123,6 +130,15 @@ def test_a_sweep_goes_on_behind_what_stays() -> None:
     going = Sweep(policy(keep_last=10), now=NOW)
     steps = [going.step(), going.step(), going.step()]
     assert [(step.runs, step.kept) if step else None for step in steps] == [(50, 0), (40, 10), None]
+
+
+def test_runs_that_ended_at_one_moment_are_all_seen_however_few_are_read_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prune, "MOST_ROWS", 2)
+    for _ in range(5):
+        ended(make_schedule(), 20)
+    assert sum(step.kept for step in sweep(keep_last=1)) == 5
 
 
 def test_no_batch_is_larger_than_what_the_last_ones_took_allows() -> None:

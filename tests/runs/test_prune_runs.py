@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -65,6 +66,19 @@ def test_a_dry_run_only_counts(old_runs: list[Run]) -> None:
         "interrupted": False,
     }
     assert (Run.objects.count(), Attempt.objects.filter(response_body="answer").count()) == (4, 4)
+
+
+def test_between_two_batches_it_waits_so_that_others_get_to_write(
+    old_runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    prune("--dry-run")
+    assert waits == []
+    prune()
+    # Of successes, of failures, of bodies.
+    assert len(waits) == 3
+    assert min(waits) > 0
 
 
 def test_by_default_a_hundred_of_each_schedule_stay() -> None:

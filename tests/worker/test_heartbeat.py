@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
 
 from schedules.clock import database_now
+from tests.guarantees.rivals import PATIENCE_SECONDS
 from tests.worker.workers import Monotonic, failing_database
 from worker.heartbeat import Heartbeat
 from worker.models import WorkerProcess
@@ -91,6 +93,20 @@ def test_a_failed_beat_neither_raises_nor_extends_the_trust(heartbeat: Heartbeat
     assert heartbeat.trusted()
     monotonic.pass_seconds(LEASE - BEAT + 0.001)
     assert not heartbeat.trusted()
+
+
+def test_g20_the_thread_goes_on_beating_after_beats_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    heartbeat = Heartbeat(lease_seconds=0.03, seats=1)
+    beaten = threading.Semaphore(0)
+
+    def fail() -> bool:
+        beaten.release()
+        return False
+
+    monkeypatch.setattr(heartbeat, "beat", fail)
+    heartbeat.start()
+    assert all(beaten.acquire(timeout=PATIENCE_SECONDS) for _ in range(4))
+    heartbeat.stop(deregister_row=False)
 
 
 def test_a_worker_whose_row_is_gone_goes_on_under_a_new_id(heartbeat: Heartbeat) -> None:
