@@ -34,6 +34,14 @@ def test_batches_are_read_back_in_their_order(tmp_path: Path) -> None:
     assert list(read_archive(path)) == [row(1), row(2), row(3)]
 
 
+def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write_all(descriptor, data[:7]))
+    assert list(read_archive(write(tmp_path, [row(1)], [row(2)]))) == [row(1), row(2)]
+
+
 def test_any_gzip_reads_it(tmp_path: Path) -> None:
     path = write(tmp_path, [row(1)], [row(2)])
     assert path.name.startswith("runs-20260310T120000Z-")

@@ -8,7 +8,7 @@ import pytest
 
 from runs.maintenance import purge_deleted
 from runs.models import Attempt, Run, ScheduleRollup
-from schedules.models import Schedule
+from schedules.models import Schedule, SchedulePause
 from targets.models import Target
 from tests.factories import NOW, make_attempt, make_ended_run, make_run, make_schedule, make_target
 from tests.runs.conftest import claim_one, record
@@ -37,10 +37,20 @@ def test_a_deleted_target_takes_everything_with_it() -> None:
         make_attempt(make_ended_run(schedule, scheduled_at=NOW - timedelta(seconds=age)))
     make_run(schedule, scheduled_at=NOW + timedelta(seconds=5))
     ScheduleRollup.objects.create(schedule=schedule)
+    SchedulePause.objects.create(schedule=schedule, paused_at=NOW)
     delete(schedule.target)
     purge_all()
-    counts = [manager.count() for manager in (Target.with_deleted, Schedule.with_deleted, Run.with_deleted)]
-    assert (counts, Attempt.objects.count(), ScheduleRollup.objects.count()) == ([0, 0, 0], 0, 0)
+    tables = [Target.with_deleted, Schedule.with_deleted, Run.with_deleted]
+    tables += [table.objects for table in (Attempt, ScheduleRollup, SchedulePause)]
+    assert [table.count() for table in tables] == [0] * 6
+
+
+def test_what_is_deleted_later_stays_for_now() -> None:
+    schedule = make_schedule()
+    make_ended_run(schedule)
+    delete(schedule)
+    assert purge_deleted(now=NOW - timedelta(seconds=1)) == 0
+    assert purge_deleted(now=NOW) == 1
 
 
 def test_a_deleted_schedule_leaves_its_target_and_siblings() -> None:
@@ -70,6 +80,19 @@ def test_a_call_in_flight_is_left_until_it_has_ended() -> None:
     delete(run.target)
     purge_all()
     assert Run.with_deleted.get(id=run.id).status == "running"
+    assert (Schedule.with_deleted.count(), Target.with_deleted.count()) == (1, 1), "the run refers to them"
+    record(ticket)
+    purge_all()
+    assert (Run.with_deleted.count(), Target.with_deleted.count()) == (0, 0)
+
+
+def test_a_target_stays_until_its_test_call_in_flight_has_ended() -> None:
+    run = make_run()
+    Run.objects.update(schedule=None, trigger="test")
+    ticket = claim_one()
+    delete(run.target)
+    purge_all()
+    assert Target.with_deleted.count() == 1
     record(ticket)
     purge_all()
     assert (Run.with_deleted.count(), Target.with_deleted.count()) == (0, 0)

@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
+from access.models import AuditEvent
 from runs.archive import read_archive
 from runs.models import Attempt, Run
 from schedules.clock import database_now
@@ -66,6 +67,7 @@ def test_a_dry_run_only_counts(old_runs: list[Run]) -> None:
         "interrupted": False,
     }
     assert (Run.objects.count(), Attempt.objects.filter(response_body="answer").count()) == (4, 4)
+    assert not AuditEvent.objects.exists()
 
 
 def test_between_two_batches_it_waits_so_that_others_get_to_write(
@@ -96,6 +98,13 @@ def test_runs_are_in_the_archive_with_their_bodies(old_runs: list[Run], tmp_path
     rows = list(read_archive(path))
     assert {row["id"] for row in rows} == {str(run.id) for run in old_runs[:3]}
     assert [attempt["response_body"] for row in rows for attempt in row["attempts"]] == ["answer"] * 3
+
+
+def test_old_runs_of_a_deleted_schedule_are_in_the_archive_too(old_runs: list[Run], tmp_path: Path) -> None:
+    Schedule.objects.filter(runs=old_runs[0]).update(deleted_at=database_now())
+    prune("--archive", str(tmp_path))
+    (path,) = tmp_path.iterdir()
+    assert {row["id"] for row in read_archive(path)} == {str(run.id) for run in old_runs[:3]}
 
 
 def test_a_dry_run_archives_nothing(old_runs: list[Run], tmp_path: Path) -> None:

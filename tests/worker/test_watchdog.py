@@ -59,7 +59,7 @@ def test_a_released_socket_lives_on(watchdog: Watchdog, pair: Pair) -> None:
     watch = watchdog.watch(pair[0], deadline)
     assert watchdog.release(watch) is False
     other, theirs = socket.socketpair()
-    other.settimeout(60)
+    other.settimeout(20)
     with other, theirs:
         later = watchdog.watch(other, deadline + SOON)
         assert other.recv(1) == b""

@@ -6,9 +6,10 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from io import StringIO
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandParser, OutputWrapper
 from django.db import Error
 from django.utils import timezone
 
@@ -44,8 +45,7 @@ class Command(BaseCommand):
         def report(finding: Finding) -> None:
             findings.append(finding)
             if not options["json"]:
-                self.stdout.write(finding.line())
-                self.stdout.flush()
+                self._say(finding.line())
 
         if options["reap"]:
             report(self._reap())
@@ -54,9 +54,18 @@ class Command(BaseCommand):
         level = worst(findings)
         if options["json"]:
             checks = [asdict(finding) for finding in findings]
-            self.stdout.write(json.dumps({"status": level, "checks": checks}, indent=2))
+            self._say(json.dumps({"status": level, "checks": checks}, indent=2))
         if level is Level.FAILURE:
             sys.exit(1)
+
+    def _say(self, text: str) -> None:
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has seen enough, as `head` does; the exit code still tells of all checks.
+            self.stdout = OutputWrapper(StringIO())
+            sys.stdout = None
 
     def _reap(self) -> Finding:
         try:

@@ -32,6 +32,7 @@ def test_the_defaults_fit_together(settings: Settings) -> None:
         ({"SECRET_KEY": "short"}, Level.WARNING, "SECRET_KEY is short"),
         ({"WORKER_LEASE_SECONDS": 3}, Level.FAILURE, "WORKER_LEASE_SECONDS"),
         ({"EGRESS_ALLOW_CIDRS": [ipaddress.ip_network("0.0.0.0/0")]}, Level.WARNING, "0.0.0.0/0"),
+        ({"EGRESS_ALLOW_CIDRS": [ipaddress.ip_network("::/0")]}, Level.WARNING, "::/0"),
     ],
 )
 def test_what_does_not_fit_is_named(settings: Settings, changed: dict[str, Any], level: Level, words: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from scheduler_project.doctor import database
 from scheduler_project.doctor.database import (
     check_clock,
     check_features,
@@ -64,6 +65,17 @@ def test_a_migration_that_is_not_applied_is_named() -> None:
     assert f"runs.{newest}" in finding.sentence
 
 
+def test_one_that_is_missing_before_others_that_are_applied_is_named() -> None:
+    MigrationRecorder(connection).record_unapplied("runs", "0001_initial")
+    finding = check_migrations()
+    assert (finding.level, "runs.0001_initial" in finding.sentence) == (Level.FAILURE, True)
+
+
+def test_tables_of_other_programs_in_the_same_database_are_none_of_our_business() -> None:
+    MigrationRecorder(connection).record_applied("elsewhere", "0001_initial")
+    assert check_migrations().level is Level.OK
+
+
 def test_a_database_of_a_newer_version_is_a_warning() -> None:
     MigrationRecorder(connection).record_applied("runs", "9999_future")
     finding = check_migrations()
@@ -96,6 +108,38 @@ def test_sqlite_that_does_not_write_through_is_a_failure() -> None:
         finally:
             cursor.execute("PRAGMA synchronous=FULL")
     assert finding.level is Level.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("journal_mode", "delete", "The journal mode is delete, not wal"),
+        ("synchronous", "1", "synchronous or foreign_keys is off."),
+        ("foreign_keys", "0", "synchronous or foreign_keys is off."),
+    ],
+)
+@pytest.mark.sqlite_only
+def test_what_sqlite_does_without_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, words: str
+) -> None:
+    shown = {"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"}
+    monkeypatch.setattr(database, "_shown", lambda name: {**shown, setting: value}[name])
+    (finding,) = check_features()
+    assert (finding.level, words in finding.sentence) == (Level.FAILURE, True)
+
+
+@pytest.mark.sqlite_only
+def test_an_old_sqlite_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "get_database_version", lambda: (3, 34, 1))
+    (finding,) = check_features()
+    assert (finding.level, finding.sentence) == (Level.FAILURE, "SQLite 3.34.1 is too old: 3.35 is the least.")
+
+
+@pytest.mark.postgres_only
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit", "none"])
+def test_each_setting_that_makes_commits_durable_is_asked_for(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setattr(database, "_shown", lambda name: "off" if name in (setting, "transaction_read_only") else "on")
+    assert next(iter(check_features())).level is (Level.OK if setting == "none" else Level.WARNING)
 
 
 @pytest.mark.postgres_only
@@ -134,3 +178,9 @@ def test_clocks_may_differ_by_two_seconds_and_what_measuring_took(skew: float, r
 
 def test_the_clock_of_a_database_on_this_machine_is_right() -> None:
     assert check_clock().level is Level.OK
+
+
+def test_a_database_whose_clock_is_an_hour_ahead_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "database_now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    finding = check_clock()
+    assert (finding.level, "ahead of this machine's" in finding.sentence) == (Level.WARNING, True)

@@ -105,6 +105,29 @@ def test_without_a_database_nothing_is_reaped() -> None:
     assert out.startswith("failure  reap: Nothing was resolved: It can't be used: gone.")
 
 
+@pytest.mark.django_db
+def test_a_database_that_goes_while_it_reaps_is_one_line() -> None:
+    with failing_database(OperationalError("gone"), when=lambda sql: "worker_workerprocess" in sql):
+        code, out = doctor("--reap")
+    assert code == 1
+    assert out.startswith("failure  reap: It broke off: gone. Run it again.\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/none.db"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, str(BASE_DIR / "manage.py"), "doctor"],
+        env={**os.environ, "DATABASE_URL": url, "ALLOWED_HOSTS": "127.0.0.1"},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_as_a_program_a_database_that_is_away_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     url = "postgres://somebody:s3cr3t@127.0.0.1:1/nothing"
     environment = {**os.environ, "DATABASE_URL": url, "ALLOWED_HOSTS": "127.0.0.1"}

@@ -56,6 +56,7 @@ def test_dead_workers_are_told_from_live_ones() -> None:
     make_worker(lease=-1)
     live, dead = check_workers(NOW)
     assert (live.level, dead.level) == (Level.OK, Level.WARNING)
+    assert live.sentence.startswith("1 live worker: ")
     assert dead.sentence.startswith("1 dead worker: ")
 
 
@@ -80,6 +81,12 @@ def test_work_is_overdue_after_a_lease(seconds: int, level: Level) -> None:
     since = NOW - timedelta(seconds=seconds)
     make_run(make_schedule(next_run_at=since), scheduled_at=since)
     assert check_overdue(NOW).level is level
+
+
+def test_a_live_web_process_takes_up_nothing_overdue() -> None:
+    make_schedule(next_run_at=LONG_DUE)
+    make_worker(kind=ProcessKind.WEB)
+    assert check_overdue(NOW).level is Level.FAILURE
 
 
 def test_a_worker_that_drains_takes_up_nothing_overdue() -> None:
@@ -114,6 +121,14 @@ def test_a_call_far_over_every_time_out_hangs() -> None:
         Level.FAILURE,
         "1 call of live workers far over every time-out.",
     )
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(179, Level.OK), (181, Level.FAILURE)])
+def test_a_call_hangs_once_it_is_two_leases_over_the_longest_time_out(seconds: int, level: Level) -> None:
+    begun = NOW - timedelta(seconds=seconds)
+    make_run(scheduled_at=begun)
+    claim(begun, worker_id=make_worker())
+    assert only(check_stuck(NOW)).level is level
 
 
 def test_a_status_that_contradicts_the_open_attempt_is_a_failure() -> None:
