@@ -15,6 +15,9 @@ from schedules.clock import database_now
 LEAST_SQLITE = (3, 35)
 MOST_SKEW = timedelta(seconds=2)
 TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+START = "Start it, or correct DATABASE_URL; workers wait for it."
+# PgBouncer's words.
+POOLED = "That is a connection pooler: set DATABASE_POOLED=true."
 MIGRATE = "Run `python manage.py migrate`."
 
 
@@ -34,11 +37,8 @@ def check_reachable() -> Finding:
             cursor.execute("SELECT 1")
             version = ".".join(map(str, connection.get_database_version()))
     except Error as error:
-        return failure(
-            "database",
-            f"It can't be used: {one_line(error)}",
-            "Start it, or correct DATABASE_URL; workers wait for it.",
-        )
+        remedy = POOLED if "unsupported startup parameter" in str(error) else START
+        return failure("database", f"It can't be used: {one_line(error)}", remedy)
     host = connection.settings_dict.get("HOST") or "this machine"
     where = f"database {name} on {host}" if connection.vendor == "postgresql" else f"the file {name}"
     return ok("database", f"{connection.display_name} {version} answers: {where}.")

@@ -76,7 +76,9 @@ def check_stuck(now: datetime) -> Iterator[Finding]:
         remedy = "This can't come from the service: was the database edited, or restored in part?"
         yield failure("running", f"{counted(torn, 'run')} whose status and open attempt contradict each other.", remedy)
     if not (orphans or hanging or torn):
-        yield ok("running", f"{counted(running.count(), 'call')} in flight, all held by live workers.")
+        calls = running.count()
+        held = f"{counted(calls, 'call')} in flight, held by live workers." if calls else "No call is in flight."
+        yield ok("running", held)
 
 
 def check_held(now: datetime) -> Finding:

@@ -38,6 +38,12 @@ def test_one_that_does_not_answer_is_one_line() -> None:
     assert finding.sentence == "It can't be used: connection refused."
 
 
+def test_a_pooler_that_is_not_announced_is_told_from_a_server_that_is_away() -> None:
+    for words, told in (("FATAL:  unsupported startup parameter: options", True), ("Connection refused", False)):
+        with failing_database(OperationalError(words)):
+            assert ("set DATABASE_POOLED=true" in check_reachable().remedy) is told
+
+
 def test_an_error_without_words_has_its_name() -> None:
     assert one_line(OperationalError()) == "OperationalError."
 

@@ -98,10 +98,11 @@ def test_a_worker_that_drains_takes_up_nothing_overdue() -> None:
 
 def test_calls_held_by_live_workers_are_in_order() -> None:
     make_run()
+    assert only(check_stuck(NOW)).sentence == "No call is in flight."
     claim(worker_id=make_worker())
     # Not even at the end of the longest time-out.
     finding = only(check_stuck(NOW + timedelta(seconds=25)))
-    assert (finding.level, finding.sentence) == (Level.OK, "1 call in flight, all held by live workers.")
+    assert (finding.level, finding.sentence) == (Level.OK, "1 call in flight, held by live workers.")
 
 
 def test_runs_of_dead_and_of_missing_workers_are_orphans() -> None:
