@@ -58,10 +58,12 @@ class Spent:
     @contextmanager
     def on(self, step: str) -> Iterator[None]:
         """What is done meanwhile belongs to `step`."""
-        ours, theirs = time.process_time(), self._database.cpu_seconds()
+        # Looking at the database's processes costs CPU of ours, which is no step's.
+        theirs = self._database.cpu_seconds()
+        ours = time.process_time()
         yield
-        before = self.by_step.get(step, (0.0, 0.0))
         used = (time.process_time() - ours, self._database.cpu_seconds() - theirs)
+        before = self.by_step.get(step, (0.0, 0.0))
         self.by_step[step] = (before[0] + used[0], before[1] + used[1])
 
 
