@@ -136,6 +136,17 @@ def test_claiming_and_recording_read_indexes(past: None) -> None:
     assert too_much_read(work) == []
 
 
+def test_claiming_from_a_long_backlog_reads_a_batch_and_no_more(past: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE runs_run SET status = 'pending', completed_at = NULL, next_attempt_at = scheduled_at")
+        cursor.execute("ANALYZE runs_run")
+    scale_statistics(("runs_run",), MILLION)
+    claimed: list[object] = []
+    work = lambda: claimed.extend(claim_ready(now=database_now(), worker_id=uuid4(), seats=FakeSeats()))  # noqa: E731
+    assert too_much_read(work) == []
+    assert claimed
+
+
 def test_looking_for_what_comes_next_reads_indexes(past: None) -> None:
     work = lambda: (Schedule.with_deleted.next_due_at(), Run.with_deleted.next_ready_at({uuid4()}))  # noqa: E731
     assert too_much_read(work) == []
