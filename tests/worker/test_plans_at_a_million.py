@@ -54,6 +54,7 @@ PAGES = (
     "runs?dead=false",
     "runs?schedule_id={schedule}",
     "runs?target_id={target}",
+    "runs?target_id={unused}",
     "runs?schedule_id={schedule}&status=failed",
     "runs?start_time={at}",
     "runs?end_time=2000-01-01T00:00:00Z",
@@ -105,7 +106,10 @@ def places() -> dict[str, object]:
     some = Run.objects.order_by("-id")[5]
     at = f"{some.scheduled_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     cursor = Cursor("older", some.id).encode()
-    return {"run": some.id, "schedule": some.schedule_id, "target": some.target_id, "at": at, "cursor": cursor}
+    # One that no Run belongs to: every search for it that doesn't know so looks at all.
+    unused = make_target(name="Unused").id
+    named = {"run": some.id, "schedule": some.schedule_id, "target": some.target_id, "unused": unused}
+    return {**named, "at": at, "cursor": cursor}
 
 
 def make_due() -> None:
@@ -136,11 +140,16 @@ def test_claiming_and_recording_read_indexes(past: None) -> None:
     assert too_much_read(work) == []
 
 
-def test_claiming_from_a_long_backlog_reads_a_batch_and_no_more(past: None) -> None:
+@pytest.fixture
+def backlog(past: None) -> None:
+    """None of the past has been done yet."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE runs_run SET status = 'pending', completed_at = NULL, next_attempt_at = scheduled_at")
         cursor.execute("ANALYZE runs_run")
     scale_statistics(("runs_run",), MILLION)
+
+
+def test_claiming_from_a_long_backlog_reads_a_batch_and_no_more(backlog: None) -> None:
     claimed: list[object] = []
     work = lambda: claimed.extend(claim_ready(now=database_now(), worker_id=uuid4(), seats=FakeSeats()))  # noqa: E731
     assert too_much_read(work) == []
@@ -152,7 +161,9 @@ def test_looking_for_what_comes_next_reads_indexes(past: None) -> None:
     assert too_much_read(work) == []
 
 
-def test_rescuing_the_runs_of_a_dead_worker_reads_indexes(past: None) -> None:
+@pytest.mark.parametrize("waiting", ["past", "backlog"])
+def test_rescuing_the_runs_of_a_dead_worker_reads_indexes(waiting: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(waiting)
     make_due()
     now, dead = database_now(), uuid4()
     register(worker_id=dead, kind="worker", seats=100, lease_seconds=30, now=now)  # type: ignore[arg-type]
