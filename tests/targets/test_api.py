@@ -15,6 +15,7 @@ from targets.masking import MASK
 from targets.models import Target
 from tests.api_client import ApiClient, wrong_places
 from tests.factories import NOW, make_ended_run, make_schedule, make_target
+from tests.targets.auths import EACH
 
 pytestmark = pytest.mark.django_db
 
@@ -265,3 +266,14 @@ class TestAccess:
     def test_unknown_and_malformed_ids_are_404(self, api: ApiClient, path: str) -> None:
         answer = api.get(path)
         assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("auth", EACH.values(), ids=EACH)
+def test_no_answer_gives_a_credential_back(auth: dict[str, str]) -> None:
+    client = ApiClient()
+    made = client.post("/targets", {"name": "A", "url": "https://api.example.com/", "auth": auth})
+    path = f"/targets/{made.json()['id']}"
+    answers = [made, client.get(path), client.get("/targets"), client.patch(path, {"name": "B"})]
+    assert all(MASK in answer.content.decode() for answer in answers)
+    assert not [answer for answer in answers if "canary" in answer.content.decode()]
+    assert Target.objects.get().auth == auth

@@ -125,3 +125,14 @@ def test_the_longest_value_is_read(folder: Path) -> None:
 @pytest.mark.parametrize("reference", ["", "x", "vault:a", "ENV:API_SCHEDULER_SECRET_A", "env:API_SCHEDULER_SECRET_A;"])
 def test_it_refuses_what_is_no_reference(reference: str) -> None:
     assert reference_problem(reference) is not None
+
+
+def test_a_link_that_takes_the_files_place_at_the_last_moment_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = folder / "api"
+    link.symlink_to(folder.parent / "outside")
+    # The path was judged while it was still a file.
+    monkeypatch.setattr("targets.secret_references._inside", lambda reference: link)
+    with pytest.raises(TemplateProblem, match="can't be read from file:api"):
+        read_secret(source("file:api"))
