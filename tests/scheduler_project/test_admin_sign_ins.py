@@ -1,4 +1,4 @@
-"""Sign-ins in the admin: seen and ended there."""
+"""Sign-ins in the admin: seen and ended there (D8)."""
 
 from __future__ import annotations
 
