@@ -140,7 +140,8 @@ def test_it_makes_real_runs_and_stops_cleanly(service: MakeRun) -> None:
     service.start()
     wait_until(lambda: bool(service.runs(status="success")), f"no run succeeded:\n{service.output()}")
     assert service.told("Administrator").startswith("admin   password   ")
-    assert (service.checkout / ".env").stat().st_mode & 0o777 == 0o600
+    for kept in (".env", "scheduler.db"):
+        assert (service.checkout / kept).stat().st_mode & 0o777 == 0o600
     service.end(signal.SIGTERM)
     assert "Traceback" not in service.output()
 

@@ -47,6 +47,8 @@ class Command(BaseCommand):
         if environment != os.environ:
             # The settings have been read without these values: begin again, as the same process, with them.
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
+        # Addresses, bodies and hashes of keys are in the database's file: nobody else on this machine needs to read it.
+        os.umask(0o077)
         with _listen(port) as server:
             self._prepare(port)
             group = ProcessGroup(
