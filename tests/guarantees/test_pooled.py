@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -52,6 +51,8 @@ listen_addr =
 listen_port = {port}
 unix_socket_dir = {directory}
 auth_type = trust
+server_login_retry = 1
+query_wait_timeout = 2
 auth_file = {directory}/users.txt
 logfile = {directory}/pgbouncer.log
 """
@@ -172,19 +173,19 @@ def test_everything_works_behind_a_transaction_pooler_and_outlives_its_server(
     for number in range(10):
         installation.api("POST", "/schedules", {"name": f"S{number}", "target_id": aim["id"], **timing})
     started = [installation.workers.start(WORKER_LEASE_SECONDS="4") for _ in range(2)]
-    target.wait_for(60, seconds=PATIENCE_SECONDS)
+    target.wait_for(30, seconds=PATIENCE_SECONDS)
     schedule = installation.api("GET", "/schedules?limit=1")["results"][0]
     manual = installation.api("POST", f"/schedules/{schedule['id']}/run")
     wait_until(lambda: Run.objects.filter(id=manual["id"], status="success").exists(), "a manual run ends")
-    assert Attempt.objects.values("worker_id").distinct().count() == 2
+    wait_until(lambda: len({*Attempt.objects.values_list("worker_id", flat=True)}) == 2, "both workers make calls")
 
     own_server.stop()
-    time.sleep(5)
+    wait_until(lambda: not installation.recovers(), "the API notices that the server is away")
     own_server.start()
     connection.close()
     wait_until(installation.recovers, "the API answers again")
     seen = len(target.calls())
-    target.wait_for(seen + 40, seconds=PATIENCE_SECONDS)
+    target.wait_for(seen + 20, seconds=PATIENCE_SECONDS)
 
     for each in list(Schedule.objects.all()):
         installation.api("POST", f"/schedules/{each.id}/pause")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import psycopg
 import pytest
 
 from runs.maintenance import purge_deleted
@@ -96,3 +98,14 @@ def test_a_target_stays_until_its_test_call_in_flight_has_ended() -> None:
     record(ticket)
     purge_all()
     assert (Run.with_deleted.count(), Target.with_deleted.count()) == (0, 0)
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_g24_a_run_that_somebody_has_locked_is_purged_later(other_connection: psycopg.Connection[Any]) -> None:
+    run = make_ended_run()
+    delete(run.target)
+    other_connection.execute("SELECT 1 FROM runs_run WHERE id = %s FOR UPDATE", [run.id])
+    assert purge_deleted(now=NOW) == 0
+    other_connection.rollback()
+    assert purge_deleted(now=NOW) == 1
