@@ -21,6 +21,7 @@ from runs.locked_run import LivingRun, LockedRun, locked_runs
 from runs.models import Attempt, Run, RunStatus
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import SeatKeeper, Ticket
+from schedules.index_order import keep_index_order
 from targets.named_secrets import sources_for
 from targets.placeholders import RenderContext, TemplateProblem
 from targets.request_draft import Sendable, prepare_request
@@ -76,6 +77,7 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
     won: list[Ticket] = []
     try:
         with transaction.atomic():
+            keep_index_order()
             ready = locked_runs(Run.with_deleted.lock_ready(now, free, seats.full_targets()))
             targets = _targets.get({run.target_id: run.target_updated_at for run in ready}, now=now)
             for run in ready:

@@ -20,6 +20,7 @@ from runs.outcome import ErrorType
 from runs.rollups import EndedRun, count_ended
 from runs.row_fetch import fetch_rows
 from schedules.fire_plan import FirePlan, FirePolicy, plan_fires
+from schedules.index_order import keep_index_order
 from schedules.models import Schedule, ScheduleStatus
 from schedules.recurrence import jitter_offset
 from schedules.timing import Timing
@@ -130,6 +131,7 @@ def enqueue_due(now: datetime, *, poll_seconds: float, limit: int = 100) -> int:
         How many schedules were looked at; fewer than `limit` means that nothing more is due.
     """
     with transaction.atomic():
+        keep_index_order()
         rows = fetch_rows(Schedule.with_deleted.lock_due(now, limit), DueSchedule._fields)
         schedules = [DueSchedule._make(row) for row in rows]
         if not schedules:
