@@ -17,11 +17,11 @@ from runs.batch_update import insert_rows, write_or_isolate
 from runs.identity import attempt_id
 from runs.known_targets import KnownTarget, KnownTargets
 from runs.lifecycle import RunChange, apply_changes, claimed, ended
-from runs.locked_run import LivingRun, LockedRun, locked_runs
+from runs.locked_run import LivingRun, LockedRun, lock_ready_runs, lock_running_runs
 from runs.models import Attempt, Run, RunStatus
 from runs.outcome import ErrorType, Outcome
 from runs.tickets import SeatKeeper, Ticket
-from schedules.index_order import keep_index_order
+from schedules.index_order import index_order
 from targets.named_secrets import sources_for
 from targets.placeholders import RenderContext, TemplateProblem
 from targets.request_draft import Sendable, prepare_request
@@ -77,8 +77,8 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
     won: list[Ticket] = []
     try:
         with transaction.atomic():
-            keep_index_order()
-            ready = locked_runs(Run.with_deleted.lock_ready(now, free, seats.full_targets()))
+            with index_order():
+                ready = lock_ready_runs(now, free, seats.full_targets())
             targets = _targets.get({run.target_id: run.target_updated_at for run in ready}, now=now)
             for run in ready:
                 if run.is_deleted:
@@ -108,7 +108,7 @@ def claim_ready(*, now: datetime, worker_id: UUID, seats: SeatKeeper) -> list[Ti
 
 def claim_test_run(run: Run, *, worker_id: UUID, now: datetime) -> Ticket:
     """Claim a Run that was inserted in this transaction, and that nobody else can have seen."""
-    (locked,) = locked_runs(Run.with_deleted.lock_running([run.id]))
+    (locked,) = lock_running_runs([run.id])
     # Nothing kept: the web's threads would share it, and it would hold secrets.
     known = KnownTargets().get({run.target_id: locked.target_updated_at}, now=now)[run.target_id]
     claim = build_claim(locked, known, worker_id=worker_id, now=now, secrets=sources_for([known.target]))

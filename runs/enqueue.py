@@ -18,9 +18,9 @@ from runs.identity import scheduled_run_id
 from runs.models import Run, RunStatus, Trigger
 from runs.outcome import ErrorType
 from runs.rollups import EndedRun, count_ended
-from runs.row_fetch import fetch_rows
+from runs.row_fetch import RepeatedQuery
 from schedules.fire_plan import FirePlan, FirePolicy, plan_fires
-from schedules.index_order import keep_index_order
+from schedules.index_order import index_order
 from schedules.models import Schedule, ScheduleStatus
 from schedules.recurrence import jitter_offset
 from schedules.timing import Timing
@@ -74,6 +74,9 @@ class DueSchedule(NamedTuple):
             run_at=self.run_at,
             timezone=self.timezone,
         )
+
+
+_DUE = RepeatedQuery(Schedule.with_deleted.lock_due, DueSchedule._fields)
 
 
 class NewRun(NamedTuple):
@@ -131,8 +134,8 @@ def enqueue_due(now: datetime, *, poll_seconds: float, limit: int = 100) -> int:
         How many schedules were looked at; fewer than `limit` means that nothing more is due.
     """
     with transaction.atomic():
-        keep_index_order()
-        rows = fetch_rows(Schedule.with_deleted.lock_due(now, limit), DueSchedule._fields)
+        with index_order():
+            rows = _DUE.fetch(now, limit)
         schedules = [DueSchedule._make(row) for row in rows]
         if not schedules:
             return 0

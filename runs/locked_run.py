@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from runs.querysets import RunQuerySet
-from runs.row_fetch import fetch_rows
+from runs.models import Run
+from runs.row_fetch import RepeatedQuery
 
 
 class LivingRun(Protocol):
@@ -110,6 +110,15 @@ RUN_COLUMNS = (
 )
 
 
-def locked_runs(queryset: RunQuerySet) -> Sequence[LockedRun]:
-    """The rows that one of the queryset's locking verbs selects."""
-    return [LockedRun._make(row) for row in fetch_rows(queryset, RUN_COLUMNS)]
+_READY = RepeatedQuery(Run.with_deleted.lock_ready, RUN_COLUMNS)
+_RUNNING = RepeatedQuery(Run.with_deleted.lock_running, RUN_COLUMNS)
+
+
+def lock_ready_runs(now: datetime, limit: int, full_targets: Collection[UUID]) -> Sequence[LockedRun]:
+    """The rows of `RunQuerySet.lock_ready`."""
+    return [LockedRun._make(row) for row in _READY.fetch(now, limit, list(full_targets))]
+
+
+def lock_running_runs(ids: Sequence[UUID]) -> Sequence[LockedRun]:
+    """The rows of `RunQuerySet.lock_running`."""
+    return [LockedRun._make(row) for row in _RUNNING.fetch(ids)]

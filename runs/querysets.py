@@ -93,9 +93,13 @@ class RunQuerySet(models.QuerySet["Run"]):
         held = self.filter(status="running").order_by().values_list("worker_id", flat=True).distinct()
         return {worker for worker in held if worker is not None}
 
+    def next_ready(self, full_targets: Collection[UUID] = ()) -> RunQuerySet:
+        """The one that `lock_ready` will find first."""
+        return self.waiting(full_targets).order_by("next_attempt_at")[:1]
+
     def next_ready_at(self, full_targets: Collection[UUID] = ()) -> datetime | None:
         """The earliest moment at which `lock_ready` will find something, or None."""
-        return self.waiting(full_targets).order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
+        return next(iter(self.next_ready(full_targets).values_list("next_attempt_at", flat=True)), None)
 
     def active_per_schedule(self, schedules: Collection[UUID]) -> dict[UUID, int]:
         """How many Runs of each of the schedules have not ended, any trigger."""

@@ -12,8 +12,8 @@ from django.db import transaction
 
 from runs.batch_update import update_rows, write_or_isolate
 from runs.lifecycle import RunChange, apply_changes, ended, retrying
-from runs.locked_run import LivingRun, LockedRun, locked_runs
-from runs.models import Attempt, Run, RunStatus, Trigger
+from runs.locked_run import LivingRun, LockedRun, lock_running_runs
+from runs.models import Attempt, RunStatus, Trigger
 from runs.outcome import ErrorType, Timings
 from runs.retry import NO_RETRIES, RetryAt, RetryPolicy, decide
 from runs.tickets import Result, Ticket
@@ -64,8 +64,7 @@ def record_results(results: Sequence[Result], *, now: datetime) -> int:
 
 def _write(results: Sequence[Result], *, now: datetime) -> int:
     tickets = [result.ticket for result in results]
-    locked = Run.with_deleted.lock_running([ticket.run_id for ticket in tickets])
-    runs = {run.id: run for run in locked_runs(locked)}
+    runs = {run.id: run for run in lock_running_runs([ticket.run_id for ticket in tickets])}
     ours = [result for result in results if holds(runs.get(result.ticket.run_id), result.ticket)]
     held = {result.ticket.attempt_id for result in ours}
     late = [result for result in results if result.ticket.attempt_id not in held]

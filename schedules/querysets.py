@@ -38,13 +38,20 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
             return queryset.select_for_update(skip_locked=True, no_key=True, of=("self",))
         return queryset
 
+    def next_to_fire(self) -> ScheduleQuerySet:
+        """The one that fires next, of those that are not held."""
+        return self.live().filter(status="active", held_until__isnull=True).order_by("next_run_at")[:1]
+
+    def next_held(self) -> ScheduleQuerySet:
+        """The one whose hold ends next."""
+        return self.live().filter(status="active", held_until__isnull=False).order_by("held_until")[:1]
+
     def next_due_at(self) -> datetime | None:
         """The earliest moment at which `due` will find something, or None."""
-        active = self.live().filter(status="active")
+        fires = self.next_to_fire().values_list("next_run_at", flat=True)
+        holds = self.next_held().values_list("held_until", flat=True)
         # Two look-ups by index instead of a minimum over an expression, which would read every active row.
-        fire = active.filter(held_until__isnull=True).order_by("next_run_at").values_list("next_run_at", flat=True)
-        held = active.filter(held_until__isnull=False).order_by("held_until").values_list("held_until", flat=True)
-        return min((moment for moment in (fire.first(), held.first()) if moment), default=None)
+        return min((moment for moment in (*fires, *holds) if moment), default=None)
 
 
 class VisibleSchedules(models.Manager["Schedule"]):

@@ -12,9 +12,8 @@ from django.db import Error, connection
 
 from runs.claim import claim_ready
 from runs.enqueue import enqueue_due
-from runs.models import Run
+from runs.next_moments import next_due_moments, next_ready_moments
 from schedules.clock import database_now
-from schedules.models import Schedule
 from worker.cadence import Cadence
 from worker.chores import Chore, Housekeeping
 from worker.complaints import Complaints
@@ -203,10 +202,10 @@ class Worker:
 
     def _next_moments(self) -> list[datetime]:
         """When the next schedule is due, and when the next Run that this process could take is ready."""
-        moments = [Schedule.with_deleted.next_due_at()]
+        moments = next_due_moments()
         if self.seats.free() and self.heartbeat.trusted():
-            moments.append(Run.with_deleted.next_ready_at(self.seats.full_targets()))
-        return [moment for moment in moments if moment is not None]
+            moments += next_ready_moments(self.seats.full_targets())
+        return moments
 
     def _is_last(self, tick: Tick, now: datetime, moments: Sequence[datetime]) -> bool:
         if not self._might_claim:

@@ -17,6 +17,7 @@ from runs.claim import claim_ready
 from runs.enqueue import enqueue_due
 from runs.handback import hand_back
 from runs.models import Run
+from runs.next_moments import next_due_moments, next_ready_moments
 from runs.outcome import ErrorType, Outcome
 from runs.record import record_results
 from runs.tickets import Result
@@ -145,37 +146,45 @@ def test_claiming_and_recording_read_indexes(past: None) -> None:
     assert too_much_read(work) == []
 
 
-@pytest.fixture
-def backlog(work: None) -> None:
-    """All has become due at once, and the statistics don't know yet: to them next to nothing waits."""
+def make_all_due() -> None:
+    """All that is done is still to be done, and the statistics don't know it: to them next to nothing waits."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE runs_run SET status = 'pending', completed_at = NULL, next_attempt_at = scheduled_at")
         cursor.execute("UPDATE schedules_schedule SET status = 'active', next_run_at = %s", [database_now()])
 
 
-def make_sorting_look_cheap() -> None:
-    """Which of two plans that cost the same by wrong statistics is taken depends on the history of the indexes."""
+@pytest.fixture
+def backlog(past: None) -> None:
+    """A backlog among a million rows."""
+    make_all_due()
+
+
+@pytest.fixture
+def burst(work: None) -> None:
+    """A backlog in tables of a size at which sorting it costs as much as following the index, by wrong statistics.
+
+    Which of the two is taken depends on the history of the indexes, unless sorting is made to look cheaper.
+    """
+    make_all_due()
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL random_page_cost = 1000")
 
 
-def test_claiming_from_a_long_backlog_reads_a_batch_and_no_more(backlog: None) -> None:
-    make_sorting_look_cheap()
+def test_claiming_from_a_long_backlog_reads_a_batch_and_no_more(burst: None) -> None:
     with every_plan() as plans:
         claimed = claim_ready(now=database_now(), worker_id=uuid4(), seats=FakeSeats())
     assert claimed
     assert max(plan.rows_read.get("runs_run", 0) for plan in plans) <= 2 * len(claimed)
 
 
-def test_enqueueing_from_a_long_backlog_reads_a_batch_and_no_more(backlog: None) -> None:
-    make_sorting_look_cheap()
+def test_enqueueing_from_a_long_backlog_reads_a_batch_and_no_more(burst: None) -> None:
     with every_plan() as plans:
         assert enqueue_due(database_now(), poll_seconds=1, limit=DUE) == DUE
     assert max(plan.rows_read.get("schedules_schedule", 0) for plan in plans) <= 2 * DUE
 
 
 def test_looking_for_what_comes_next_reads_indexes(past: None) -> None:
-    work = lambda: (Schedule.with_deleted.next_due_at(), Run.with_deleted.next_ready_at({uuid4()}))  # noqa: E731
+    work = lambda: (next_due_moments(), next_ready_moments([uuid4()]))  # noqa: E731
     assert too_much_read(work) == []
 
 
