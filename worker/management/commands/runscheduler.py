@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from datetime import datetime
@@ -133,6 +134,8 @@ def _work(*, seats: int | None, mode: RunMode, port: int | None, parent_pid: int
             worker.metrics.serve(port)
         except OSError as error:
             raise CommandError(f"--metrics-port {port} can't be used: {error.strerror}. Choose another.") from error
+    # What start-up has made stays to the end: the collector need not go through it again and again.
+    gc.freeze()
     code = worker.run()
     executor.close()
     if worker.pool.in_flight():
