@@ -64,9 +64,9 @@ schema: install-dev
 # quarter of the time, and the latter add little to it.
 tests: install-dev
 	$(call section,Tests on SQLite)
-	@env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite --database-tests -n $(JOBS)
+	@env -u DATABASE_URL $(VENV)/bin/python -m pytest --database sqlite --database-tests -n $(JOBS) --dist worksteal
 	$(call section,Tests on PostgreSQL)
-	@$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --cov --cov-report=term \
+	@$(VENV)/bin/python -m pytest --database postgres -n $(JOBS) --dist worksteal --cov --cov-report=term \
 		--cov-fail-under=$(COVERAGE_AT_LEAST)
 
 # Not part of the gate: other requests each time. What it finds it prints as a curl command.

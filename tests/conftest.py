@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare our markers."""
     config.addinivalue_line("markers", f"postgres_only: {POSTGRES_ONLY}")
     config.addinivalue_line("markers", f"sqlite_only: {SQLITE_ONLY}")
+    config.addinivalue_line("markers", "any_database: shows the same on every database, or brings its own")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -47,6 +48,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _needs_database(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     markers = {marker.name for marker in item.iter_markers()}
+    if "any_database" in markers:
+        return False
     return bool(markers & {"django_db", "sqlite_only"} or fixtures & {"db", "transactional_db", "live_server"})
 
 

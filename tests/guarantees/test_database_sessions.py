@@ -27,10 +27,10 @@ from worker.pool import Finished
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DATABASE_ERRORS = "api_scheduler_worker_database_errors_total"
-# PostgreSQL's session state that a transaction pooler would hand to somebody else.
+# PostgreSQL's session state that a transaction pooler would hand to somebody else; SET LOCAL ends with its transaction.
 SESSION_STATE = re.compile(
-    r"\b(?:LISTEN|UNLISTEN|NOTIFY|PREPARE|DECLARE|SET\s+(?:SESSION|LOCAL|TIME|ROLE)|TEMP(?:ORARY)?\s+TABLE)\b"
-    r"|pg_(?:try_)?advisory|pg_notify|set_config"
+    r"\b(?:LISTEN|UNLISTEN|NOTIFY|PREPARE|DECLARE|SET\s+(?:SESSION|TIME|ROLE)|TEMP(?:ORARY)?\s+TABLE)\b"
+    r'|"SET\s+[a-z_]+|pg_(?:try_)?advisory|pg_notify|set_config'
 )
 
 
