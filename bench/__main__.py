@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure this project beside its peers.")
     parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
     parser.add_argument("--only", default="", help="these questions only, with commas: S1,P2")
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds per question (default: 3)")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds per question (default: 3; 2 with --quick)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply every size, to try things out")
     parser.add_argument("--json", action="store_true", help="lines of JSON on standard output, not the table")
     parser.add_argument("--list", action="store_true", help="list the questions and end")
@@ -70,6 +70,7 @@ def _options() -> argparse.Namespace:
             question = cast(QuestionModule, import_module(f"bench.{module}")).QUESTION
             print(f"{name:4} {question.ratio} ({question.goal:g})")
         sys.exit(0)
+    options.rounds = options.rounds or (2 if options.quick else 3)
     options.only = [name for name in options.only.upper().split(",") if name] or list(
         QUICK if options.quick else QUESTIONS
     )
