@@ -23,19 +23,6 @@ _MARKED_YEAR = datetime(1, 1, 1, tzinfo=UTC)
 _MOST_WORDINGS = 256
 
 
-def fetch_rows(queryset: models.QuerySet[Any], names: Sequence[str]) -> list[Row]:
-    """What `queryset.values_list(*names)` gives, for queries that lock rows too.
-
-    Args:
-        names: at least two, each once: columns of the model (`target_id`) and of what it references (`target__name`).
-            Only those whose stored form is their value: no JSON, nothing encrypted.
-    """
-    if connection.vendor != "postgresql":
-        return list(queryset.values_list(*names))
-    sql, params, pick = _word(queryset, names)
-    return _execute(sql, params, pick)
-
-
 class RepeatedQuery:
     """A query that every tick sends with other values. Django takes longer to word it than the database to answer.
 
@@ -44,15 +31,21 @@ class RepeatedQuery:
     """
 
     def __init__(self, select: Callable[..., models.QuerySet[Any]], names: Sequence[str]) -> None:
-        """`select` makes the queryset for given values, of which each moment and each id must end up in a parameter."""
+        """What is asked.
+
+        Args:
+            select: makes the queryset for given values, of which each moment and each id must end up in a parameter.
+            names: at least two, each once: columns of the model (`target_id`) and of what it references
+                (`target__name`). Only those whose stored form is their value: no JSON, nothing encrypted.
+        """
         self._select = select
         self._names = names
         self._wordings: dict[Hashable, _Wording] = {}
 
     def fetch(self, *values: datetime | int | Sequence[UUID]) -> list[Row]:
-        """What `fetch_rows` gives for the queryset of these values."""
+        """What `values_list` of the names gives for the queryset of these values, for queries that lock rows too."""
         if connection.vendor != "postgresql":
-            return fetch_rows(self._select(*values), self._names)
+            return list(self._select(*values).values_list(*self._names))
         shape = tuple(_shape(value) for value in values)
         wording = self._wordings.get(shape)
         if wording is None:
@@ -60,9 +53,10 @@ class RepeatedQuery:
                 self._wordings.clear()
             wording = self._wordings[shape] = self._reword(values)
         flat = _flat(values)
-        return _execute(
-            wording.sql, [flat[p.place] if isinstance(p, _Place) else p for p in wording.params], wording.pick
-        )
+        params = [flat[param.place] if isinstance(param, _Place) else param for param in wording.params]
+        with binary_cursor() as cursor:
+            cursor.execute(wording.sql, params)
+            return [wording.pick(row) for row in cursor.fetchall()]
 
     def _reword(self, values: Sequence[datetime | int | Sequence[UUID]]) -> _Wording:
         marks = [_mark(value, number) for number, value in enumerate(values)]
@@ -102,12 +96,6 @@ def _mark(value: datetime | int | Sequence[UUID], number: int) -> Any:
 
 def _flat(values: Sequence[Any]) -> list[Any]:
     return [item for value in values for item in (value if isinstance(value, Sequence) else (value,))]
-
-
-def _execute(sql: str, params: Sequence[Any], pick: Callable[[Row], Row]) -> list[Row]:
-    with binary_cursor() as cursor:
-        cursor.execute(sql, params)
-        return [pick(row) for row in cursor.fetchall()]
 
 
 def _word(queryset: models.QuerySet[Any], names: Sequence[str]) -> tuple[str, Sequence[Any], Callable[[Row], Row]]:

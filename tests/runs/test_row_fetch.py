@@ -14,7 +14,7 @@ from runs import row_fetch
 from runs.enqueue import DueSchedule
 from runs.locked_run import RUN_COLUMNS, LockedRun, lock_running_runs
 from runs.models import Run
-from runs.row_fetch import RepeatedQuery, fetch_rows
+from runs.row_fetch import RepeatedQuery
 from schedules.models import Schedule
 from targets.models import Target
 from tests.factories import NOW, make_run, make_schedule
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 def test_each_value_stands_under_its_name() -> None:
     make_schedule(next_run_at=NOW, max_runs=7, expires_at=NOW + timedelta(days=1), run_count=3)
     with transaction.atomic():
-        rows = fetch_rows(Schedule.with_deleted.lock_due(NOW, 10), DueSchedule._fields)
+        rows = RepeatedQuery(Schedule.with_deleted.lock_due, DueSchedule._fields).fetch(NOW, 10)
     assert rows == list(Schedule.objects.values_list(*DueSchedule._fields))
 
 
@@ -37,9 +37,9 @@ def test_the_columns_of_what_is_referenced_stand_among_them() -> None:
     expected = Run.objects.order_by("id").values_list(*RUN_COLUMNS)
     assert list(found) == [LockedRun._make(row) for row in expected]
     # Positions in the query are not those of the names.
-    assert fetch_rows(Run.objects.filter(id=run.id), ("target__name", "token", "schedule__name", "id")) == [
-        (run.target.name, 5, "Sync orders", run.id)
-    ]
+    names = ("target__name", "token", "schedule__name", "id")
+    rows = RepeatedQuery(lambda ids: Run.objects.filter(id__in=ids), names).fetch([run.id])
+    assert rows == [(run.target.name, 5, "Sync orders", run.id)]
 
 
 def test_without_a_schedule_its_columns_are_null() -> None:
