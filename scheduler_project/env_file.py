@@ -7,6 +7,7 @@ means losing every stored credential.
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import re
@@ -50,34 +51,38 @@ def ensure_env_file(path: Path | None = None) -> None:
     """
     path = path or env_path()
     load_env_file(path)
-    missing = [name for name in GENERATED_KEYS if name not in os.environ]
-    if not missing:
+    if not _missing_keys():
         return
-    values = {"SECRET_KEY": secrets.token_urlsafe(50), "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
-    # The empty line: the file's last line may lack its end.
-    lines = "".join(["\n", NOTE, *(f"{name}={values[name]}\n" for name in missing)])
     try:
-        _append(path, lines)
+        _add_missing_keys(path)
     except OSError as error:
-        names = " and ".join(missing)
+        names = " and ".join(_missing_keys())
         sys.exit(f"{names} not set and {path} can't be written ({error.strerror}): set them in the environment.")
     load_env_file(path)
 
 
-def _append(path: Path, lines: str) -> None:
-    """Add lines that only the file's owner may read.
+def _missing_keys() -> list[str]:
+    return [name for name in GENERATED_KEYS if name not in os.environ]
 
-    One append of a few bytes: two commands that start at once can't cut each other's lines in half. Both then read the
-    file, in which the first value of a name counts, so both go on with the same keys.
+
+def _add_missing_keys(path: Path) -> None:
+    """Append new keys, in a file that only its owner may read.
+
+    Under a lock, and after another look: of two commands that start at once the second takes the first one's keys. That
+    appends don't cut each other short is not enough, and some file systems don't promise even that.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, lines.encode())
-    finally:
-        os.close(descriptor)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb", buffering=0) as file:
+        os.fchmod(file.fileno(), 0o600)
+        # Closing the file gives the lock back.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        load_env_file(path)
+        missing = _missing_keys()
+        if missing:
+            values = {"SECRET_KEY": secrets.token_urlsafe(50), "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+            # The empty line: the file's last line may lack its end.
+            file.write("".join(["\n", NOTE, *(f"{name}={values[name]}\n" for name in missing)]).encode())
 
 
 def _read(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -130,3 +131,22 @@ def test_commands_that_start_at_once_agree_on_the_keys(path: Path) -> None:
         for _ in range(4)
     ]
     assert len({process.communicate()[0] for process in started}) == 1
+
+
+def test_keys_that_another_command_wrote_meanwhile_are_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = "SECRET_KEY=theirs\nFIELD_ENCRYPTION_KEYS=theirs\n"
+    monkeypatch.setattr(fcntl, "flock", lambda *_: path.write_text(theirs))
+    ensure_env_file(path)
+    assert [os.environ[name] for name in GENERATED_KEYS] == ["theirs", "theirs"]
+    assert path.read_text() == theirs
+
+
+def test_the_file_is_locked_while_keys_are_added(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def token(_: int) -> str:
+        with path.open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return "made under the lock"
+
+    monkeypatch.setattr("secrets.token_urlsafe", token)
+    ensure_env_file(path)
+    assert values(path)["SECRET_KEY"] == "made under the lock"
