@@ -9,12 +9,12 @@ from rest_framework.exceptions import APIException, AuthenticationFailed, Permis
 from rest_framework.request import Request
 
 from access.client_address import client_address
-from access.keys import KeyElsewhere, KeyRefused, find_key, note_use
+from access.keys import KeyElsewhere, KeyRefused, find_key
+from access.last_use import note_use
 from access.models import ApiKey, SignIn
 from access.principals import KeyPrincipal
 from access.throttles import count_stranger
 from access.tokens import TokenRefused, find_sign_in, looks_like_token
-from access.tokens import note_use as note_sign_in_use
 
 CHALLENGE = 'Bearer realm="API Scheduler"'
 
@@ -37,7 +37,7 @@ class BearerTokenAuthentication(BaseAuthentication):
             sign_in = find_sign_in(text=text, now=now)
         except TokenRefused as refusal:
             raise _refused(request, KeyRefused(str(refusal))) from refusal
-        note_sign_in_use(sign_in=sign_in, now=now)
+        note_use(sign_in, now=now)
         return sign_in.user, sign_in
 
     def authenticate_header(self, request: Request) -> str:
@@ -64,7 +64,7 @@ class BearerKeyAuthentication(BaseAuthentication):
             key = find_key(text=text, now=now, address=address)
         except KeyRefused as refusal:
             raise _refused(request, refusal) from refusal
-        note_use(key_id=key.pk, now=now)
+        note_use(key, now=now)
         return KeyPrincipal(key), key
 
     def authenticate_header(self, request: Request) -> str:

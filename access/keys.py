@@ -7,11 +7,10 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
 from access.models import ApiKey, KeySchedule, Scope
 from access.networks import clean_cidrs, is_within
@@ -20,7 +19,6 @@ PREFIX = "aps_"
 KEY = re.compile(r"aps_[A-Za-z0-9_-]{43}", re.ASCII)
 SHOWN_CHARACTERS = 12
 DEFAULT_SCOPES = (Scope.READ, Scope.WRITE, Scope.RUN)
-USE_NOTED_EVERY = timedelta(minutes=1)
 # What people write; scopes are fixed when the key is made.
 USER_FIELDS = ("name", "scopes", "cidrs", "expires_at")
 CHANGEABLE = ("name", "cidrs", "expires_at")
@@ -149,12 +147,6 @@ def find_key(*, text: str, now: datetime, address: str) -> ApiKey:
     if key.cidrs and not is_within(address, key.cidrs):
         raise KeyElsewhere(f"This API key can't be used from {address}.", key)
     return key
-
-
-def note_use(*, key_id: uuid.UUID, now: datetime) -> bool:
-    """Remember that the key was used, at most once a minute; whether a row was written."""
-    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
-    return ApiKey.objects.filter(stale, id=key_id).update(last_used_at=now) == 1
 
 
 def forget_schedule(schedule_id: uuid.UUID) -> None:

@@ -23,7 +23,6 @@ from rest_framework_simplejwt.tokens import AccessToken, Token
 from access.models import SignIn
 
 SIGN_IN_CLAIM = "sid"
-USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class RefreshToken(Token):
@@ -112,13 +111,6 @@ def find_sign_in(*, text: str, now: datetime) -> SignIn:
     """
     token = _verified(AccessToken, text)
     return _alive(SignIn.objects.select_related("user").filter(pk=_sign_in_id(token)).first(), now)
-
-
-def note_use(*, sign_in: SignIn, now: datetime) -> bool:
-    """Remember that an access token was used, at most once a minute; whether a row was written."""
-    if sign_in.last_used_at is not None and sign_in.last_used_at > now - USE_NOTED_EVERY:
-        return False
-    return SignIn.objects.filter(pk=sign_in.pk).update(last_used_at=now) == 1
 
 
 def revoke_sign_in(*, sign_in_id: uuid.UUID, now: datetime) -> SignIn:

@@ -15,7 +15,6 @@ from access.keys import (
     KeyRefused,
     create_key,
     find_key,
-    note_use,
     revoke_key,
     update_key,
 )
@@ -94,13 +93,6 @@ def test_a_revoked_key_stays_revoked_since_the_first_time() -> None:
     assert ApiKey.objects.get().revoked_at == NOW
     with pytest.raises(KeyRefused, match="revoked"):
         find_key(text=text, now=NOW, address=HERE)
-
-
-def test_use_is_written_at_most_once_a_minute() -> None:
-    key, _ = new_key()
-    moments = [NOW + SECOND * seconds for seconds in (0, 1, 59, 60, 61)]
-    assert [note_use(key_id=key.pk, now=moment) for moment in moments] == [True, False, False, True, False]
-    assert ApiKey.objects.get().last_used_at == NOW + timedelta(minutes=1)
 
 
 def test_it_gives_no_scope_that_its_maker_lacks() -> None:

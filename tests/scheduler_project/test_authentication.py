@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -86,9 +88,13 @@ def test_another_scheme_leaves_the_session_in_charge() -> None:
     assert client.get(LIST).status_code == 200
 
 
-def test_use_is_noted() -> None:
-    key_client().get(LIST)
+def test_use_is_noted_and_the_next_request_writes_nothing() -> None:
+    client = key_client()
+    client.get(LIST)
     assert ApiKey.objects.get().last_used_at is not None
+    with CaptureQueriesContext(connection) as queries:
+        client.get(LIST)
+    assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
 
 
 @pytest.mark.parametrize(
