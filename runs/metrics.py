@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from runs.histograms import LATENCY_BOUNDS, LATENESS_BOUNDS, Histogram
 from runs.models import ACTIVE_STATUSES, FINAL_STATUSES, MinuteRollup, Run, RunStatus
+from runs.next_moments import next_due_moments
 from runs.outcome import ErrorType
 from runs.rollups import TRIED_STATUSES, RollupKind
 from schedules.models import Schedule, ScheduleStatus
@@ -115,7 +116,7 @@ def read_queue(now: datetime) -> Queue:
     """Runs of targets and schedules that are not deleted; what is due is judged by `now`, the database's time."""
     rows = Run.with_deleted.active().visible().order_by().values_list("status").annotate(Count("id"))
     counts = dict.fromkeys(ACTIVE_STATUSES, 0) | dict(rows)
-    due = (Run.with_deleted.visible().next_ready_at(), Schedule.with_deleted.next_due_at())
+    due = (Run.with_deleted.visible().next_ready_at(), min(next_due_moments(), default=None))
     oldest = min((moment for moment in due if moment is not None), default=now)
     return Queue(
         pending=counts[RunStatus.PENDING],

@@ -104,11 +104,11 @@ class Schedule(models.Model):
         base_manager_name = "with_deleted"
         ordering = ("-created_at", "-id")
         indexes = [
-            # ScheduleQuerySet.lock_due and .next_due_at
+            # ScheduleQuerySet.lock_due and .next_to_fire
             models.Index(
                 fields=["next_run_at", "id"], name="schedule_due", condition=Q(status="active", deleted_at__isnull=True)
             ),
-            # ScheduleQuerySet.next_due_at, its second half
+            # ScheduleQuerySet.next_held
             models.Index(fields=["held_until"], name="schedule_held", condition=Q(held_until__isnull=False)),
             # ScheduleViewSet.list: newest first
             models.Index(fields=["-created_at", "-id"], name="schedule_newest", condition=Q(deleted_at__isnull=True)),

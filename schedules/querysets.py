@@ -46,13 +46,6 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         """The one whose hold ends next."""
         return self.live().filter(status="active", held_until__isnull=False).order_by("held_until")[:1]
 
-    def next_due_at(self) -> datetime | None:
-        """The earliest moment at which `due` will find something, or None."""
-        fires = self.next_to_fire().values_list("next_run_at", flat=True)
-        holds = self.next_held().values_list("held_until", flat=True)
-        # Two look-ups by index instead of a minimum over an expression, which would read every active row.
-        return min((moment for moment in (*fires, *holds) if moment), default=None)
-
 
 class VisibleSchedules(models.Manager["Schedule"]):
     """Schedules that are not deleted and whose target is not: what every list, form and look-up sees."""

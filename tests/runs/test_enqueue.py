@@ -11,6 +11,7 @@ import pytest
 from runs.enqueue import enqueue_due
 from runs.identity import scheduled_run_id
 from runs.models import MinuteRollup, Run
+from runs.next_moments import next_due_moments
 from schedules.models import Schedule
 from schedules.recurrence import jitter_offset
 from tests.factories import NOW, make_run, make_schedule, make_target
@@ -188,10 +189,10 @@ def test_a_schedule_that_is_mended_fires_and_forgets_its_error() -> None:
     assert (schedule.last_error, schedule.enqueue_failures, schedule.held_until) == ("", 0, None)
 
 
-def test_next_due_at_is_the_next_fire_or_the_end_of_a_hold() -> None:
+def test_work_is_next_due_when_a_schedule_fires_and_when_a_hold_ends() -> None:
     make_schedule(next_run_at=NOW + timedelta(minutes=9))
     make_schedule(next_run_at=NOW, held_until=NOW + timedelta(minutes=5))
-    assert Schedule.with_deleted.next_due_at() == NOW + timedelta(minutes=5)
+    assert next_due_moments() == [NOW + timedelta(minutes=9), NOW + timedelta(minutes=5)]
 
 
 def test_at_most_limit_schedules_are_taken_longest_waiting_first() -> None:
