@@ -8,6 +8,7 @@ from django.db.models import Q
 from runs.outcome import ErrorType
 from runs.querysets import RunQuerySet, VisibleRuns
 from schedules.models import Schedule
+from targets.counted import counted
 from targets.models import Target
 
 
@@ -254,4 +255,4 @@ class ScheduleRollup(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.schedule_id}: {self.total_runs} runs"
+        return f"{self.schedule_id}: {counted(self.total_runs, 'run')}"

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 
 from runs.models import Run, RunStatus
 from runs.outcome import ErrorType
+from targets.counted import counted
 
 SKIPPED = {
     "overlap": "earlier runs of this schedule had not ended (overlap_policy)",
@@ -58,7 +59,7 @@ def _waiting(run: Run, zone: tzinfo, now: datetime) -> str:
 
 
 def _attempts(run: Run) -> str:
-    return f"{run.attempt_count} attempt{'' if run.attempt_count == 1 else 's'}"
+    return counted(run.attempt_count, "attempt")
 
 
 def _started(run: Run, zone: tzinfo) -> str:

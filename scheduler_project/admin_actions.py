@@ -20,6 +20,7 @@ from scheduler_project.admin_cells import row_address
 from scheduler_project.audit_trail import note_done
 from schedules.clock import database_now
 from schedules.errors import WrongState as ScheduleInWrongState
+from targets.counted import counted
 
 Row = TypeVar("Row", bound=models.Model)
 # A request ends within seconds: beyond this a script with the API is the right tool.
@@ -105,7 +106,7 @@ def act_on_each(
             refusals.append(f"{row}: It was deleted meanwhile.")
     for refusal in refusals[:MOST_REFUSALS_SHOWN]:
         messages.error(request, refusal)
-    if len(refusals) > MOST_REFUSALS_SHOWN:
-        messages.error(request, f"And {len(refusals) - MOST_REFUSALS_SHOWN} more were refused like these.")
+    if (more := len(refusals) - MOST_REFUSALS_SHOWN) > 0:
+        messages.error(request, f"And {counted(more, 'more was', 'more were')} refused like these.")
     if len(rows) > len(refusals):
         messages.success(request, done.format(len(rows) - len(refusals)))

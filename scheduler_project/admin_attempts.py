@@ -10,6 +10,7 @@ from django.utils.html import format_html
 
 from runs.models import Attempt
 from scheduler_project.admin_cells import NOTHING, as_text, badge, moment
+from targets.counted import counted
 
 # The columns that can hold a hundred kilobytes each.
 BODIES = ("request_body", "response_body")
@@ -63,7 +64,7 @@ class AttemptFacts:
         """As it is stored."""
         if attempt.status_code is None:
             return NOTHING
-        size = "" if attempt.response_size_bytes is None else f", {attempt.response_size_bytes:,} bytes"
+        size = "" if attempt.response_size_bytes is None else f", {counted(attempt.response_size_bytes, 'byte')}"
         cut = ", of which the beginning was kept" if attempt.response_truncated else ""
         line = f"{attempt.status_code} from {attempt.remote_ip or 'unknown'}{size}{cut}"
         body = self.body_of(attempt, "response_body")

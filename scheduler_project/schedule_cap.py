@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from access.models import ApiKey, KeySchedule
 from scheduler_project.problems import Conflict
 from schedules.models import Schedule
+from targets.counted import counted
 
 
 def make_room(request: Request) -> None:
@@ -25,7 +26,9 @@ def make_room(request: Request) -> None:
     made = KeySchedule.objects.filter(key=request.auth).values("schedule_id")
     # Deleted schedules are none: the default manager doesn't see them.
     if Schedule.objects.filter(pk__in=made).count() >= most:
-        raise Conflict(f"This API key has {most} schedules, as many as MAX_SCHEDULES_PER_KEY allows. Delete one first.")
+        raise Conflict(
+            f"This API key has {counted(most, 'schedule')}, as many as MAX_SCHEDULES_PER_KEY allows. Delete one first."
+        )
 
 
 def note_maker(request: Request, schedule: Schedule) -> None:

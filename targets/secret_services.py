@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from targets.counted import counted
 from targets.egress import UrlProblem, normal_host
 from targets.errors import InUse, InvalidFields
 from targets.masking import MASK
@@ -196,4 +197,4 @@ def _targets_of(secret: Secret) -> list[Target]:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more targets" if more > 0 else "")
+    return ", ".join(names[:MOST_NAMED]) + (f" and {counted(more, 'more target')}" if more > 0 else "")

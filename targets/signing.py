@@ -9,6 +9,8 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from targets.counted import counted
+
 PREFIX = "whsec_"
 # What the specification asks of a key, in bytes.
 LEAST_KEY_BYTES, MOST_KEY_BYTES = 24, 64
@@ -27,7 +29,7 @@ def signing_secret_problem(secret: str) -> str | None:
     except (binascii.Error, ValueError):
         return f"The signing secret is not base64 after {PREFIX}. {remedy}"
     if not LEAST_KEY_BYTES <= len(key) <= MOST_KEY_BYTES:
-        return f"The signing secret has {len(key)} bytes. {remedy}"
+        return f"The signing secret has {counted(len(key), 'byte')}. {remedy}"
     return None
 
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from runs.models import Run
 from runs.rescue import rescue_orphans
+from targets.counted import counted
 from worker.models import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -38,9 +39,9 @@ def rescue_dead_workers(*, now: datetime, limit: int = 100) -> int:
             WorkerProcess.objects.filter(id__in=dead).delete()
     if dead:
         logger.warning(
-            "%d dead workers found, %d of their runs resolved",
-            len(dead),
-            resolved,
+            "%s found, %s of theirs resolved",
+            counted(len(dead), "dead worker"),
+            counted(resolved, "run"),
             extra={"action": "workers_lost", "workers": ",".join(sorted(map(str, dead))), "runs": resolved},
         )
     return resolved

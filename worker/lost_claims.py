@@ -10,6 +10,7 @@ from uuid import UUID
 from runs.handback import hand_back
 from runs.models import Attempt
 from runs.tickets import Ticket
+from targets.counted import counted
 from worker.pool import NOT_SENT
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def hand_back_lost_claims(*, worker_id: UUID, known: Collection[UUID], since: da
         return 0
     count = hand_back(tickets, now=now)
     logger.warning(
-        "%d claims of a broken connection handed back", count, extra={"action": "lost_claims", "runs": count}
+        "%s of a broken connection handed back",
+        counted(count, "claim"),
+        extra={"action": "lost_claims", "runs": count},
     )
     return count

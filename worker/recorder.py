@@ -10,6 +10,7 @@ from uuid import UUID
 from runs.handback import hand_back
 from runs.record import record_results
 from runs.tickets import Result
+from targets.counted import counted
 from worker.database_trouble import is_database_trouble
 from worker.pool import Finished
 from worker.worker_clock import WorkerClock
@@ -80,7 +81,7 @@ class Recorder:
         results = [self._result(finished) for finished in batch if not finished.outcome.withheld]
         if withheld:
             count = hand_back(withheld, now=now)
-            logger.info("%d calls handed back unsent", count, extra={"action": "handed_back", "runs": count})
+            logger.info("%s handed back unsent", counted(count, "call"), extra={"action": "handed_back", "runs": count})
         if results:
             record_results(results, now=now)
         _log(results)
@@ -94,7 +95,7 @@ def _log(results: Sequence[Result]) -> None:
     """A line for each attempt; one record for all of them."""
     if results and logger.isEnabledFor(logging.INFO):
         events = [_event(result) for result in results]
-        logger.info("%d attempts ended", len(events), extra={"action": "attempt_ended", "each": events})
+        logger.info("%s ended", counted(len(events), "attempt"), extra={"action": "attempt_ended", "each": events})
 
 
 def _event(result: Result) -> tuple[str, dict[str, object]]:

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import validate_host
 
-from scheduler_project.doctor.findings import Finding, counted, failure, named, ok, warning
+from scheduler_project.doctor.findings import Finding, failure, named, ok, warning
 from scheduler_project.env import is_loopback
+from targets.counted import counted
 from targets.rotation import Rotated, rotate_batches
 from targets.secrets import Undecryptable
 
@@ -78,7 +79,7 @@ def check_keys(say: Callable[[str], None]) -> Finding:
     found = Rotated()
     for batch in rotate_batches(dry_run=True):
         found.add(batch)
-        say(f"{found.opened:,} encrypted values opened")
+        say(f"{counted(found.opened, 'encrypted value')} opened")
     total = counted(found.opened + len(found.unreadable), "encrypted value")
     if found.unreadable:
         return failure(

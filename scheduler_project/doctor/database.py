@@ -9,8 +9,9 @@ from pathlib import Path
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from scheduler_project.doctor.findings import Finding, counted, failure, named, ok, warning
+from scheduler_project.doctor.findings import Finding, failure, named, ok, warning
 from schedules.clock import database_now
+from targets.counted import counted
 
 LEAST_SQLITE = (3, 35)
 MOST_SKEW = timedelta(seconds=2)

@@ -50,11 +50,6 @@ def worst(findings: Iterable[Finding]) -> Level:
     return next((level for level in (Level.FAILURE, Level.WARNING) if level in levels), Level.OK)
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """`1 run`, `1,200 runs`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
 def named(names: Iterable[object], *, most: int = 3) -> str:
     """The first few, comma-separated."""
     shown = [str(name) for name in names]

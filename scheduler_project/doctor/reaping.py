@@ -8,8 +8,9 @@ from uuid import UUID
 
 from django.conf import settings
 
-from scheduler_project.doctor.findings import Finding, counted, ok
+from scheduler_project.doctor.findings import Finding, ok
 from schedules.clock import database_now
+from targets.counted import counted
 from worker.dead_workers import rescue_dead_workers
 from worker.heartbeat import RETRY_SECONDS
 from worker.models import WorkerProcess

@@ -12,8 +12,9 @@ from runs.metrics import read_queue
 from runs.models import Attempt, Run, RunStatus
 from runs.prune import BETWEEN_SWEEPS, Sweep, old_bodies
 from runs.retention import RetentionPolicy
-from scheduler_project.doctor.findings import Finding, counted, failure, lasting, named, ok, warning
+from scheduler_project.doctor.findings import Finding, failure, lasting, named, ok, warning
 from schedules.models import Schedule, ScheduleStatus
+from targets.counted import counted
 from worker.models import ProcessKind, WorkerProcess
 
 START = "Start one: `python manage.py runscheduler`."
@@ -99,7 +100,7 @@ def check_retention(policy: RetentionPolicy, now: datetime, say: Callable[[str],
     while looked_at < MOST_LOOKED_AT and (step := sweep.step()) is not None:
         late += step.runs
         looked_at += step.runs + step.kept
-        say(f"{looked_at:,} old runs looked at")
+        say(f"{counted(looked_at, 'old run')} looked at")
     bodies = old_bodies(policy, now=since)[:MOST_LOOKED_AT].count()
     if not late and not bodies:
         seen = f" (of the oldest {looked_at:,} runs)" if looked_at >= MOST_LOOKED_AT else ""

@@ -18,7 +18,7 @@ from access.lockout import (
     forget_old,
     succeed,
 )
-from access.models import LoginFailure
+from access.models import AuditEvent, LoginFailure
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +125,14 @@ def test_an_operator_can_unlock(options: list[str], unlocked: bool) -> None:
     call_command("unlock_logins", *options, stdout=out)
     assert "forgotten" in out.getvalue()
     assert is_locked() != unlocked
+
+
+def test_unlocking_says_how_many_counts_are_gone() -> None:
+    fail()
+    out = StringIO()
+    call_command("unlock_logins", "--username", "ada", stdout=out)
+    assert out.getvalue() == "1 count of failed sign-ins forgotten.\n"
+    assert AuditEvent.objects.get().detail == "1 count"
 
 
 @pytest.mark.parametrize("options", [[], ["--all", "--username", "x"]])

@@ -110,7 +110,7 @@ def test_cancel_and_resolve_settle_runs(admin_client: Client) -> None:
     page = admin_client.post(RUNS, {"action": "cancel", "_selected_action": ids}, follow=True).content.decode()
     assert "Runs cancelled: 2." in page
     assert "only a pending or retrying run can be cancelled" in page
-    assert "And 1 more were refused like these." in page
+    assert "And 1 more was refused like these." in page
     page = admin_client.post(RUNS, {"action": "resolve", "_selected_action": ids}, follow=True).content.decode()
     assert "Runs resolved: 2." in page
     failed = runs["failed"]

@@ -44,7 +44,7 @@ def test_it_says_where_the_file_is(tmp_path: Path) -> None:
     make_attempt(make_ended_run())
     said = archive("--to", str(tmp_path))
     (path,) = tmp_path.iterdir()
-    assert said == f"1 runs with 1 attempts are in {path}\n"
+    assert said == f"1 run with 1 attempt is in {path}\n"
 
 
 def test_before_leaves_later_runs_out(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_before_leaves_later_runs_out(tmp_path: Path) -> None:
     said = archive("--to", str(tmp_path), "--before", NOW.isoformat())
     assert (said, list(tmp_path.iterdir())) == ("No run has ended before that time; no file was made.\n", [])
     after = (NOW + timedelta(seconds=1)).isoformat()
-    assert archive("--to", str(tmp_path), "--before", after).startswith("1 runs")
+    assert archive("--to", str(tmp_path), "--before", after).startswith("1 run with")
 
 
 @pytest.mark.parametrize(

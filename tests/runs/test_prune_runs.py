@@ -47,7 +47,7 @@ def old_runs(settings: Any) -> list[Run]:
 def test_it_removes_what_is_old_and_counts_it(old_runs: list[Run]) -> None:
     out, err = prune()
     assert out == (
-        "3 runs (1 failed, 2 success) and 3 attempts removed, the bodies of 1 attempts cleared; "
+        "3 runs (1 failed, 2 success) and 3 attempts removed, the bodies of 1 attempt cleared; "
         "0 old runs stay as the newest of their schedule.\n"
     )
     assert err == ""

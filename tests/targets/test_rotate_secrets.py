@@ -169,7 +169,7 @@ def test_what_somebody_writes_meanwhile_is_theirs(new_key: str, monkeypatch: pyt
     monkeypatch.setattr(rotation, "_swap", edited_first)
     out = rotate()
     assert "9 values re-encrypted" in out
-    assert "1 were changed by somebody meanwhile: run it again." in out
+    assert "1 was changed by somebody meanwhile: run it again." in out
     assert Secret.objects.get(name="S").value == "edited"
 
 

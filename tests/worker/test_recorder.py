@@ -103,6 +103,13 @@ def test_a_result_that_is_refused_does_not_stop_the_others(
     assert refused[0].levelno == logging.ERROR
 
 
+def test_it_logs_how_many_attempts_ended(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    recorder.keep(map(finished, claim(1)))
+    with caplog.at_level(logging.INFO):
+        recorder.write(NOW)
+    assert "1 attempt ended" in caplog.messages
+
+
 def test_nothing_held_is_nothing_written(recorder: Recorder) -> None:
     assert recorder.write(NOW) == 0
     assert recorder.oldest_completed() is None

@@ -12,6 +12,7 @@ from access.audit import Thing, record
 from access.lockout import network_of, unlock
 from access.models import LoginFailure
 from scheduler_project.audit_trail import acting_as_command
+from targets.counted import counted
 
 USAGE = 2
 
@@ -38,10 +39,10 @@ class Command(BaseCommand):
                 rows = LoginFailure.objects.all()
                 rows = rows.filter(username__iexact=username) if username else rows
                 rows = rows.filter(address=network_of(address)) if address else rows
-                count = unlock(rows)
+                count = counted(unlock(rows), "count")
                 thing = Thing("login", name=username or address or "all")
-                record("login.unlock", thing, now=timezone.now(), detail=f"{count} counts")
+                record("login.unlock", thing, now=timezone.now(), detail=count)
         except Error as error:
             reason = str(error).strip().partition("\n")[0]
             raise CommandError(f"The database can't be used ({reason}). `manage.py doctor` says more.") from error
-        self.stdout.write(f"{count} count{'' if count == 1 else 's'} of failed sign-ins forgotten.")
+        self.stdout.write(f"{count} of failed sign-ins forgotten.")

@@ -16,6 +16,7 @@ from runs.archive import Archive, ArchiveProblem, ended_before, read_archive, ro
 from scheduler_project.progress import Progress
 from scheduler_project.rfc3339 import parse_moment
 from schedules.clock import database_now
+from targets.counted import counted
 
 BATCH = 500
 USAGE = 2
@@ -66,12 +67,13 @@ class Command(BaseCommand):
         with Archive(directory, now=now) as archive:
             for ids in ended_before(before or now, batch=BATCH):
                 archive.append(rows_of(ids))
-                progress.say(f"{archive.runs:,} runs, {archive.attempts:,} attempts")
+                progress.say(f"{counted(archive.runs, 'run')}, {counted(archive.attempts, 'attempt')}")
         path = str(archive.path) if archive.path else None
         if as_json:
             self.stdout.write(json.dumps({"archive": path, "runs": archive.runs, "attempts": archive.attempts}))
         elif path:
-            self.stdout.write(f"{archive.runs:,} runs with {archive.attempts:,} attempts are in {path}")
+            runs, attempts = counted(archive.runs, "run"), counted(archive.attempts, "attempt")
+            self.stdout.write(f"{runs} with {attempts} {'is' if archive.runs == 1 else 'are'} in {path}")
         else:
             self.stdout.write("No run has ended before that time; no file was made.")
 

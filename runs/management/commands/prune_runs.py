@@ -23,6 +23,7 @@ from runs.retention_settings import retention_policy
 from scheduler_project.audit_trail import acting_as_command
 from scheduler_project.progress import Progress
 from schedules.clock import database_now
+from targets.counted import counted
 
 INTERRUPTED = 130
 
@@ -43,12 +44,13 @@ class Totals:
         """For people."""
         verb = "would be " if self.dry_run else ""
         each = ", ".join(f"{count:,} {status}" for status, count in sorted(self.runs.items()) if count)
-        runs = f"{self.runs.total():,} runs{f' ({each})' if each else ''} and {self.attempts:,} attempts"
+        runs, attempts = counted(self.runs.total(), "run"), counted(self.attempts, "attempt")
+        bodies = f"the bodies of {counted(self.bodies, 'attempt')}"
+        kept = f"{counted(self.kept, 'old run stays', 'old runs stay')} as the newest of their schedule"
         archive = f" Archive: {self.archive}" if self.archive else ""
-        return (
-            f"{'Stopped early. ' if self.interrupted else ''}{runs} {verb}removed, the bodies of {self.bodies:,} "
-            f"attempts {verb}cleared; {self.kept:,} old runs stay as the newest of their schedule.{archive}"
-        )
+        early = "Stopped early. " if self.interrupted else ""
+        gone = f"{runs}{f' ({each})' if each else ''} and {attempts} {verb}removed"
+        return f"{early}{gone}, {bodies} {verb}cleared; {kept}.{archive}"
 
 
 class Command(BaseCommand):
@@ -105,7 +107,9 @@ def _remove(sweep: Sweep, totals: Totals, progress: Progress) -> None:
         totals.runs[step.status] += step.runs
         totals.attempts += step.attempts
         totals.kept += step.kept
-        progress.say(f"{totals.runs.total():,} runs, {totals.attempts:,} attempts; {totals.kept:,} kept")
+        progress.say(
+            f"{counted(totals.runs.total(), 'run')}, {counted(totals.attempts, 'attempt')}; {totals.kept:,} kept"
+        )
         if step.runs and not totals.dry_run:
             _let_others_in(started)
 
@@ -122,7 +126,7 @@ def _clear(policy: RetentionPolicy, totals: Totals, progress: Progress) -> None:
         if not cleared:
             return
         totals.bodies += cleared
-        progress.say(f"bodies of {totals.bodies:,} attempts cleared")
+        progress.say(f"bodies of {counted(totals.bodies, 'attempt')} cleared")
         _let_others_in(started)
 
 

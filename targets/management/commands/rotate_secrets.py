@@ -14,6 +14,7 @@ from django.utils import timezone
 from access.audit import record
 from scheduler_project.audit_trail import acting_as_command
 from scheduler_project.progress import Progress
+from targets.counted import counted
 from targets.rotation import Rotated, rotate_batches
 from targets.secrets import Undecryptable
 
@@ -45,7 +46,7 @@ class Command(BaseCommand):
                     record("secret.rotate", now=timezone.now(), detail="everything that an older key has encrypted")
             for batch in rotate_batches(dry_run=dry_run):
                 total.add(batch)
-                progress.say(f"{total.rotated:,} values re-encrypted, {total.current:,} were already")
+                progress.say(f"{counted(total.rotated, 'value')} re-encrypted, {already(total)}")
         except KeyboardInterrupt:
             interrupted = True
         except Error as error:
@@ -59,10 +60,15 @@ class Command(BaseCommand):
             raise SystemExit(INTERRUPTED if interrupted else 1)
 
 
+def already(total: Rotated) -> str:
+    """How many need nothing."""
+    return f"{counted(total.current, 'was', 'were')} already"
+
+
 def sentences(total: Rotated, *, dry_run: bool, interrupted: bool) -> str:
     """What was done and what to do next, for people."""
     verb = "would be re-encrypted" if dry_run else "re-encrypted"
-    text = [f"{total.rotated:,} values {verb} with the first key, {total.current:,} were already."]
+    text = [f"{counted(total.rotated, 'value')} {verb} with the first key, {already(total)}."]
     if total.unreadable:
         shown = ", ".join(total.unreadable[:MOST_NAMED])
         more = len(total.unreadable) - MOST_NAMED
@@ -73,7 +79,7 @@ def sentences(total: Rotated, *, dry_run: bool, interrupted: bool) -> str:
     if interrupted:
         text.append("Stopped early: run it again, it goes on where it stopped.")
     elif total.changed:
-        text.append(f"{total.changed:,} were changed by somebody meanwhile: run it again.")
+        text.append(f"{counted(total.changed, 'was', 'were')} changed by somebody meanwhile: run it again.")
     elif not dry_run and not total.unreadable and len(settings.FIELD_ENCRYPTION_KEYS) > 1:
         text.append(
             "Once every web and worker process runs with this first key, and this command finds nothing left to do, "

@@ -68,7 +68,7 @@ def test_values_that_no_key_opens_are_counted_and_named(settings: Settings) -> N
     finding = check_keys(said.append)
     assert finding.level is Level.FAILURE
     assert "open 1 of 2 encrypted values; not headers of target Lost." in finding.sentence
-    assert said == ["1 encrypted values opened"]
+    assert said == ["1 encrypted value opened"]
 
 
 @pytest.mark.django_db
