@@ -1,7 +1,7 @@
 """Reading JSON strictly: what RFC 8259 leaves to luck is refused, and each refusal says where.
 
 Not JSON (also NaN, Infinity, a byte order mark, bad UTF-8): 400. Too deep: 413. Repeated names, NUL, lone surrogates
-and numbers beyond 64 bits: 422 with a pointer.
+and numbers beyond 1e308: 422 with a pointer.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rest_framework.parsers import JSONParser
 from scheduler_project.problems import FieldError, NotJson, TooLarge, Unacceptable, pointer_to
 
 MAX_DEPTH = 64
-INTEGER_LIMIT = 2**63
-MAX_DIGITS = 19
+# As many as the largest float has: whole numbers of up to so many reach the field, which knows its range and names it.
+MAX_DIGITS = 308
 UNSAFE_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -29,7 +29,7 @@ class _Repeated(dict[str, Any]):
 
 
 class _OutOfRange:
-    """A number that doesn't fit 64 bits."""
+    """A number that no field could take, not even to compare it with its range."""
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -47,9 +47,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int | _OutOfRange:
     # Compared by length first: Python refuses to convert thousands of digits, and quadratic time is no answer.
-    if len(digits.lstrip("-")) > MAX_DIGITS or not -INTEGER_LIMIT <= int(digits) < INTEGER_LIMIT:
-        return _OutOfRange()
-    return int(digits)
+    return int(digits) if len(digits.lstrip("-")) <= MAX_DIGITS else _OutOfRange()
 
 
 def _number(text: str) -> float | _OutOfRange:
@@ -75,7 +73,7 @@ def parse_strictly(raw: bytes) -> Any:
     Raises:
         NotJson: not RFC 8259, or not UTF-8.
         TooLarge: nested deeper than `MAX_DEPTH`.
-        Unacceptable: repeated names, NUL, lone surrogates, numbers beyond 64 bits.
+        Unacceptable: repeated names, NUL, lone surrogates, numbers beyond 1e308.
     """
     try:
         value = json.loads(
@@ -111,7 +109,7 @@ def _walk(root: Any) -> Iterator[FieldError]:
             if problem:
                 yield FieldError(pointer_to(*path), "unsafe_text", problem)
         elif isinstance(value, _OutOfRange):
-            yield FieldError(pointer_to(*path), "out_of_range", "This number is out of range.")
+            yield FieldError(pointer_to(*path), "out_of_range", "This number is out of range: at most 1e308 is read.")
         elif isinstance(value, dict | list):
             if len(path) >= MAX_DEPTH:
                 raise _too_deep()

@@ -53,7 +53,22 @@ NASTY_TEXT = [
     ",",
     "success,,",
 ]
-NASTY_NUMBERS = [0, -1, 1, 0.5, -0.0, 1e-300, 1e308, 2**31, 2**53, 2**63 - 1, -(2**63), 2**64, 366 * 86_400 + 1]
+NASTY_NUMBERS = [
+    0,
+    -1,
+    1,
+    0.5,
+    -0.0,
+    1e-300,
+    1e308,
+    2**31,
+    2**53,
+    2**63 - 1,
+    -(2**63),
+    2**64,
+    10**307,
+    366 * 86_400 + 1,
+]
 SCALARS = st.sampled_from([None, True, False, *NASTY_NUMBERS]) | st.sampled_from(NASTY_TEXT) | st.text(max_size=8)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NASTY_TEXT), inner, max_size=3)

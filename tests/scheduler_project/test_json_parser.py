@@ -81,13 +81,13 @@ def test_it_refuses_names_that_occur_twice(raw: bytes, pointer: str) -> None:
     assert errors_of(raw) == [(pointer, "repeated")]
 
 
-@pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809", "1e400", "-1e400", "9" * 5000])
-def test_it_refuses_numbers_beyond_64_bits(number: str) -> None:
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 309, "-" + "9" * 309, "9" * 5000])
+def test_it_refuses_numbers_that_no_float_holds(number: str) -> None:
     assert errors_of(f'{{"n": {number}}}'.encode()) == [("/n", "out_of_range")]
 
 
-@pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 1e308, 0, -0.5])
-def test_it_takes_numbers_up_to_64_bits(number: float) -> None:
+@pytest.mark.parametrize("number", [10**308 - 1, 1 - 10**308, 1e308, 0, -0.5])
+def test_it_takes_numbers_that_a_field_can_compare_with_its_range(number: float) -> None:
     assert parse_strictly(json.dumps([number]).encode()) == [number]
 
 

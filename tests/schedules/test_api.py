@@ -168,6 +168,11 @@ class TestCreate:
         assert wrong_places(api.post("/schedules", new(**changes))) == [pointer]
         assert not Schedule.objects.exists()
 
+    @pytest.mark.parametrize("value", [366 * 86_400 + 1, 2**63, 10**30, -(10**30), 1e300])
+    def test_it_names_the_range_however_large_the_number(self, api: ApiClient, value: float) -> None:
+        (problem,) = api.post("/schedules", new(interval_seconds=value)).json()["errors"]
+        assert problem["detail"] == "Must be from 1 to 31622400."
+
     @pytest.mark.parametrize("name", ["timezone", "max_retries", "catch_up", "jitter_seconds", "name", "target_id"])
     def test_null_is_not_a_default(self, api: ApiClient, name: str) -> None:
         assert wrong_places(api.post("/schedules", {**new(), name: None})) == [f"/{name}"]
