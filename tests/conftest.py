@@ -99,6 +99,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
+            # Where Playwright's loop ran in this thread, it isn't the connection that drops the database.
+            connection.close()
 
 
 @pytest.fixture
