@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.db.models import Q
 
 
@@ -46,8 +48,16 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
 }
 
 
+TABLES = frozenset(model._meta.db_table for model in (ContentType, Permission, Group, Group.permissions.through))
+
+
 def sync_roles() -> None:
-    """Make the groups what they should be; a permission that doesn't exist (any more) is left out."""
+    """Make the groups what they should be; a permission that doesn't exist (any more) is left out.
+
+    Does nothing while their tables are not all there, as after `migrate runs 0001` on an empty database.
+    """
+    if not set(connection.introspection.table_names()) >= TABLES:
+        return
     wanted = Q()
     for name in PERMISSIONS[Role.ADMIN]:
         app, codename = name.split(".")

@@ -38,6 +38,7 @@ from scheduler_project.rest_settings import (  # noqa: F401 - settings of other 
     SIMPLE_JWT,
     SPECTACULAR_SETTINGS,
 )
+from scheduler_project.sqlite_file import ExistingFile
 
 # Lets Django's classes be subscripted (ModelAdmin[Target]), as mypy wants it.
 django_stubs_ext.monkeypatch()
@@ -96,6 +97,7 @@ if _DATABASE["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE takes the write lock at BEGIN, where the busy timeout applies: a read lock upgraded later fails
     # at once. WAL lets the web read while the worker writes.
     _DATABASE["OPTIONS"] = {
+        "factory": ExistingFile,
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",

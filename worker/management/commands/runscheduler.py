@@ -24,6 +24,7 @@ from runs.maintenance import purge_deleted
 from runs.prune import Upkeep
 from runs.retention_settings import retention_policy
 from runs.rollups import fold_old_minutes
+from scheduler_project.sqlite_file import is_missing_file
 from targets.egress_settings import egress_policy
 from worker.chores import Chore
 from worker.config import RunMode, worker_config
@@ -91,10 +92,13 @@ class Command(BaseCommand):
         processes = _whole_number("--processes", options["processes"], high=MOST_PROCESSES)
         seats = _whole_number("--concurrency", options["concurrency"], high=MOST_SEATS)
         port = _whole_number("--metrics-port", options["metrics_port"], high=65536 - (processes or 1))
+        _refuse_empty_database()
         mode = RunMode.ONCE if options["once"] else RunMode.DRAIN if options["drain"] else RunMode.FOREVER
         if processes is None:
             code = _work(seats=seats, mode=mode, port=port, parent_pid=options["parent_pid"])
         else:
+            # The parent of several holds no connection.
+            connection.close()
             commands = [_child_command(number, seats=seats, mode=mode, port=port) for number in range(processes)]
             code = Supervisor(commands, restart=mode is RunMode.FOREVER).run()
         if code:
@@ -122,7 +126,6 @@ def _child_command(number: int, *, seats: int | None, mode: RunMode, port: int |
 
 
 def _work(*, seats: int | None, mode: RunMode, port: int | None, parent_pid: int | None) -> int:
-    _refuse_empty_database()
     config = worker_config(seats=seats, mode=mode)
     executor = Executor(egress_policy(), config.seats)
     worker = Worker(config, executor=executor, chores=chores())
@@ -149,7 +152,9 @@ def _refuse_empty_database() -> None:
     """A database without our tables is a forgotten step; one that is away is waited for."""
     try:
         tables = connection.introspection.table_names()
-    except OperationalError:
+    except OperationalError as error:
+        if is_missing_file(error):
+            raise CommandError(f"The database can't be used: {error}.") from error
         return
     if WorkerProcess._meta.db_table not in tables:
         raise CommandError("The database has no tables yet. Run `python manage.py migrate` first.")
