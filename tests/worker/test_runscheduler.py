@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from runs.models import Run
 from runs.services import run_now
 from schedules.clock import database_now
 from tests.factories import NOW, make_schedule, make_target
 from tests.http_target import RecordingTarget
+from tests.worker.workers import failing_database
+from worker.management.commands import runscheduler
 from worker.management.commands.runscheduler import chores, forget_old_sessions
 from worker.models import WorkerProcess
 
@@ -29,6 +33,25 @@ def own_signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many processes each parent was to have; none is started."""
+    counts: list[int] = []
+
+    class Parent:
+        """Counts its processes instead of starting them."""
+
+        def __init__(self, commands: list[list[str]], **_: object) -> None:
+            counts.append(len(commands))
+
+        def run(self) -> int:
+            """All ended well."""
+            return 0
+
+    monkeypatch.setattr(runscheduler, "Supervisor", Parent)
+    return counts
 
 
 @pytest.mark.django_db(transaction=True)
@@ -73,6 +96,47 @@ def test_a_wrong_option_is_refused_before_anything_starts(options: dict[str, Any
         call_command("runscheduler", stderr=io.StringIO(), **options)
     assert refused.value.returncode == 2
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("options", [{"once": True}, {"processes": "2"}], ids=["alone", "several"])
+def test_it_does_not_start_on_tables_that_are_older_than_the_code(options: dict[str, Any], started: list[int]) -> None:
+    MigrationRecorder(connection).record_unapplied("runs", "0001_initial")
+    with pytest.raises(CommandError) as refused:
+        call_command("runscheduler", **options)
+    assert str(refused.value) == "1 migration not applied: runs.0001_initial. Run `python manage.py migrate`."
+    assert refused.value.returncode == 1
+    assert started == []
+
+
+@pytest.mark.django_db
+def test_it_does_not_start_without_tables() -> None:
+    MigrationRecorder.Migration.objects.all().delete()
+    with pytest.raises(CommandError, match=r"^The database has no tables yet\. Run `python manage\.py migrate`\.$"):
+        call_command("runscheduler", once=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_ahead_of_the_code_stops_no_worker() -> None:
+    """In a rolling upgrade the tables come first."""
+    schedule = make_schedule(make_target(), status="paused", next_run_at=None)
+    run_now(schedule_id=schedule.id, now=database_now())
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied("runs", "9999_future")
+    try:
+        call_command("runscheduler", once=True)
+    finally:
+        recorder.record_unapplied("runs", "9999_future")
+    assert Run.objects.get().attempt_count == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_at_the_start_is_left_to_the_processes(started: list[int]) -> None:
+    """Each of them waits for it."""
+    with failing_database(OperationalError("gone")):
+        call_command("runscheduler", processes="3")
+    assert started == [3]
+    assert connection.connection is None, "the parent of several holds no connection"
 
 
 @pytest.mark.django_db

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connection
+from django.db import Error, connection
 
 from access.audit import forget_old as forget_old_events
 from access.idempotency import forget_old
@@ -24,13 +24,14 @@ from runs.maintenance import purge_deleted
 from runs.prune import Upkeep
 from runs.retention_settings import retention_policy
 from runs.rollups import fold_old_minutes
+from scheduler_project.doctor.database import check_migrations
+from scheduler_project.doctor.findings import Level
 from scheduler_project.sqlite_file import is_missing_file
 from targets.egress_settings import egress_policy
 from worker.chores import Chore
 from worker.config import RunMode, worker_config
 from worker.executor import Executor
 from worker.loop import Worker
-from worker.models import WorkerProcess
 from worker.supervisor import Supervisor, watch_parent
 
 MOST_SEATS = 2000
@@ -92,7 +93,7 @@ class Command(BaseCommand):
         processes = _whole_number("--processes", options["processes"], high=MOST_PROCESSES)
         seats = _whole_number("--concurrency", options["concurrency"], high=MOST_SEATS)
         port = _whole_number("--metrics-port", options["metrics_port"], high=65536 - (processes or 1))
-        _refuse_empty_database()
+        _refuse_other_tables()
         mode = RunMode.ONCE if options["once"] else RunMode.DRAIN if options["drain"] else RunMode.FOREVER
         if processes is None:
             code = _work(seats=seats, mode=mode, port=port, parent_pid=options["parent_pid"])
@@ -148,13 +149,13 @@ def _work(*, seats: int | None, mode: RunMode, port: int | None, parent_pid: int
     return code
 
 
-def _refuse_empty_database() -> None:
-    """A database without our tables is a forgotten step; one that is away is waited for."""
+def _refuse_other_tables() -> None:
+    """Tables that are not yet those of this code are a forgotten step; a database that is away is waited for."""
     try:
-        tables = connection.introspection.table_names()
-    except OperationalError as error:
+        found = check_migrations()
+    except Error as error:
         if is_missing_file(error):
             raise CommandError(f"The database can't be used: {error}.") from error
         return
-    if WorkerProcess._meta.db_table not in tables:
-        raise CommandError("The database has no tables yet. Run `python manage.py migrate` first.")
+    if found.level is Level.FAILURE:
+        raise CommandError(f"{found.sentence} {found.remedy}")
