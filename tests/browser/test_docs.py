@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewPage
 
-pytestmark = [pytest.mark.any_database, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.any_database, pytest.mark.django_db(transaction=True), pytest.mark.no_cover]
 
 # Each page's heading, which says that the viewer has drawn it.
 PAGES = {"/docs": "#swagger-ui h1, #swagger-ui h2.title", "/redoc": "#redoc h1"}

@@ -54,7 +54,7 @@ BOUNDED = settings(
 SCHEMA = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application).exclude(path_regex="/test$")
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.no_cover]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scheduler_project.env_file import BASE_DIR
 from tests.api_client import ApiClient, wrong_places
 from tests.factories import make_ended_run, make_schedule
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.no_cover]
 Json = dict[str, Any]
 
 # Not JSON at all (RFC 8259): 400. Too big or deep: 413. JSON that no text, number or object can be made of: 422.

@@ -18,7 +18,7 @@ from tests.factories import NOW, make_run, make_schedule, make_target
 from tests.html_forms import errors_of, form_data
 from tests.staff import staff, superuser
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.no_cover]
 LATER = NOW + timedelta(days=3650)
 LIST, ADD = "/admin/schedules/schedule/", "/admin/schedules/schedule/add/"
 

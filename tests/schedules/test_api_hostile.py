@@ -15,7 +15,7 @@ from targets.services import USER_FIELDS as TARGET_FIELDS
 from tests.api_client import ApiClient
 from tests.factories import make_ended_run, make_run, make_schedule, make_target
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.no_cover]
 
 DEEP = b"[" * 100_000
 # Each is raw JSON, so that values which Python's encoder would not write are in it, too.
