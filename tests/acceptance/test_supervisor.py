@@ -233,8 +233,7 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(workers: Workers, options: l
 
 @pytest.mark.sqlite_only
 def test_a_database_without_tables_is_one_line_that_says_what_to_do(workers: Workers, tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
     worker = workers.start(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
     assert worker.wait(PATIENCE_SECONDS) == 1
-    assert (
-        workers.log().strip() == "CommandError: The database has no tables yet. Run `python manage.py migrate` first."
-    )
+    assert workers.log().strip() == "CommandError: The database has no tables yet. Run `python manage.py migrate`."
