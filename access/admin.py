@@ -77,7 +77,7 @@ class NewKeyForm(KeyForm):
 
     def write(self, values: Mapping[str, Any]) -> ApiKey:
         """Make the key."""
-        given = {"scopes": [], "expires_at": None, **values}
+        given = {"name": "", "scopes": [], "expires_at": None, **values}
         key, self.key_text = create_key(**given, granted_by=self.granted_by, now=timezone.now())
         return key
 

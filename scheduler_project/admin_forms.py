@@ -54,13 +54,19 @@ class ServiceForm(VersionedForm[Row]):
     def values(self) -> dict[str, Any]:
         """What the service is given: for a new row what was filled in, else what was changed."""
         filled = {name: value for name, value in self.cleaned_data.items() if value is not None and value != ""}
-        return filled if self.is_new else {name: filled.get(name) for name in self.changed_data}
+        return (
+            filled if self.is_new else {name: filled.get(name) for name in self.changed_data if name not in self.errors}
+        )
 
     def clean(self) -> dict[str, Any]:
-        """Let the service judge, inside a transaction that is always undone."""
+        """Let the service judge, inside a transaction that is always undone.
+
+        It judges what could be read where other fields could not, so that all that is wrong is said at once.
+        """
         super().clean()
-        if self.errors:
+        if self.non_field_errors():
             return self.cleaned_data
+        unread = set(self.errors)
         try:
             with transaction.atomic():
                 self.write(self.values())
@@ -69,7 +75,8 @@ class ServiceForm(VersionedForm[Row]):
             for name, sentence in problem.errors.items():
                 name = name.replace(".", "_")  # noqa: PLW2901 - a member of an object has a field of its own
                 shown = name if name in self.fields else name.removesuffix("_id")
-                self.add_error(shown if shown in self.fields else None, sentence)
+                if shown not in unread:
+                    self.add_error(shown if shown in self.fields else None, sentence)
         except (WrongState, InUse) as problem:
             self.add_error(None, str(problem))
         except ObjectDoesNotExist:

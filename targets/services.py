@@ -47,13 +47,12 @@ def create_target(*, fields: Mapping[str, Any], now: datetime) -> Target:
     Raises:
         targets.errors.InvalidFields: names every field that can't be accepted.
     """
-    values = {**_defaults(), **fields}
-    missing = {name: "Is required." for name in REQUIRED if values.get(name) is None}
-    if missing:
-        raise InvalidFields(missing)
-    values = unmasked(values, None)
+    values = unmasked({**_defaults(), **fields}, None)
     secrets = _lock_secrets(values)
-    check_target_fields(values, _sources(secrets))
+    missing = {name: "Is required." for name in REQUIRED if values.get(name) is None}
+    problems = _problems(values, _sources(secrets)) | missing
+    if problems:
+        raise InvalidFields(problems)
     target = Target.objects.create(**values, created_at=now, updated_at=now)
     _note_uses(target, secrets)
     return target

@@ -107,6 +107,17 @@ def test_a_number_out_of_range_is_told_the_services_limits(admin_client: Client,
     assert errors[field][0].startswith("Must be from ")
 
 
+def test_all_that_is_wrong_is_said_at_once(admin_client: Client) -> None:
+    wrong = {"interval_seconds": "often", "max_retries": "101", "start_at_0": "soon"}
+    assert set(errors_of(add(admin_client, make_target(), **wrong))) == {"interval_seconds", "max_retries", "start_at"}
+    assert set(errors_of(add(admin_client, make_target(), name="", max_runs="0"))) == {"name", "max_runs"}
+    assert set(errors_of(save(admin_client, new_schedule(), **wrong))) == {
+        "interval_seconds",
+        "max_retries",
+        "start_at",
+    }
+
+
 def test_a_target_that_is_gone_is_said_at_the_target(admin_client: Client) -> None:
     target = make_target()
     target.deleted_at = NOW

@@ -112,6 +112,13 @@ def test_what_can_not_be_saved_is_said_at_its_field(admin_client: Client, field:
     assert not Target.objects.exists()
 
 
+def test_all_that_is_wrong_is_said_at_once(admin_client: Client) -> None:
+    wrong = {"headers": "no colon here", "timeout_seconds": "long", "expected_status": "banana"}
+    data = {**untouched(admin_client, ADD), "name": "T", "url": "http://example.com/"}
+    assert set(errors_of(admin_client.post(ADD, {**data, **wrong}))) == set(wrong)
+    assert set(errors_of(admin_client.post(ADD, {**data, "url": "", **wrong}))) == {"url", *wrong}
+
+
 def test_saving_an_untouched_form_writes_nothing(admin_client: Client) -> None:
     target = make_target(
         headers={"Authorization": "Bearer s3cret", "X-Odd": " blanks "},
