@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
+from access.audit import Thing, record
 from runs.models import Run
 from schedules.clock import database_now
 from schedules.models import Schedule
@@ -171,6 +173,14 @@ def test_no_page_scrolls_sideways(new_page: NewPage, device: dict[str, Any]) -> 
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate("getComputedStyle(document.body).backgroundColor") == background, address
             assert page.evaluate("document.documentElement.scrollWidth") <= device["viewport"]["width"], address
+
+
+def test_an_audit_event_is_told_whole_on_a_phone(new_page: NewPage) -> None:
+    record("target.update", Thing("target", str(uuid4()), "https://example.com/" + "unbroken" * 9), now=timezone.now())
+    page = new_page(superuser(), **PHONE)
+    page.goto("/admin/access/auditevent/")
+    expect(page.locator(".field-what")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.querySelector('.results').scrollWidth") <= PHONE["viewport"]["width"]
 
 
 def test_the_bar_of_sections_begins_where_the_page_is_on_a_phone(new_page: NewPage) -> None:
