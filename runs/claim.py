@@ -144,6 +144,7 @@ def build_claim(
         attempt_id=attempt.id,
         attempt_number=change.attempt_count,
         token=change.token,
+        worker_id=worker_id,
         target_id=run.target_id,
         schedule_id=run.schedule_id,
         due_at=run.next_attempt_at or now,

@@ -23,6 +23,8 @@ class Ticket:
     attempt_id: UUID
     attempt_number: int
     token: int
+    # The id that it was claimed under; only while that worker's lease is certain may it be sent.
+    worker_id: UUID
     target_id: UUID
     schedule_id: UUID | None
     # The moment at which this attempt was due, for lateness.

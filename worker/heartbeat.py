@@ -57,9 +57,15 @@ class Heartbeat:
         """Under which Runs are claimed; changes when the row was lost."""
         return self.lease.worker_id
 
-    def trusted(self) -> bool:
-        """Whether the lease is certainly still ours (guarantee G17): else claim nothing and send nothing."""
-        return self._monotonic() <= self.lease.trusted_until
+    def trusted(self, worker_id: UUID | None = None) -> bool:
+        """Whether the lease is certainly still ours (guarantee G17): else claim nothing and send nothing.
+
+        Args:
+            worker_id: the id that a ticket was claimed under. What an earlier id claimed was given to others when its
+                row was removed, however certain the lease of the present one is.
+        """
+        lease = self.lease
+        return worker_id in (None, lease.worker_id) and self._monotonic() <= lease.trusted_until
 
     def may_rescue(self) -> bool:
         """Whether others' silence means their death, and not that the database was away (guarantee G16).

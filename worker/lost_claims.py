@@ -37,6 +37,7 @@ def hand_back_lost_claims(*, worker_id: UUID, known: Collection[UUID], since: da
             attempt_id=attempt.id,
             attempt_number=attempt.attempt_number,
             token=attempt.token,
+            worker_id=worker_id,
             target_id=attempt.run.target_id,
             schedule_id=attempt.run.schedule_id,
             due_at=attempt.created_at,

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -50,9 +51,10 @@ class Pool:
         *,
         executor: Caller,
         seats: Seats,
-        may_send: Callable[[], bool],
+        may_send: Callable[[UUID], bool],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`may_send` is asked, right before each send, about the id that the ticket was claimed under."""
         self._executor = executor
         self._seats = seats
         self._may_send = may_send
@@ -120,7 +122,7 @@ class Pool:
     def _call(self, ticket: Ticket) -> Outcome:
         assert not isinstance(ticket.request, Outcome)  # noqa: S101 - submit sent the others elsewhere
         try:
-            return self._executor.execute(ticket.request, may_send=self._may_send)
+            return self._executor.execute(ticket.request, may_send=partial(self._may_send, ticket.worker_id))
         except Exception:
             # A thread that died here would cost a seat for ever, and its Run would stay running.
             logger.exception("executor raised", extra={"action": "executor_raised", "run": ticket.run_id})

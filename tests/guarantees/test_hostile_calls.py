@@ -56,7 +56,7 @@ class Caller:
         self.lookup = StuckLookup()
         self.executor = Executor(LOOPBACK, SEATS, lookup=self.lookup)
         self.seats = Seats(SEATS)
-        self.pool = Pool(executor=self.executor, seats=self.seats, may_send=lambda: True, monotonic=clock)
+        self.pool = Pool(executor=self.executor, seats=self.seats, may_send=lambda _: True, monotonic=clock)
 
     def call(self, urls: Sequence[str], count: int) -> list[Finished]:
         """Make `count` calls, the URLs in turn, as many at once as there are seats."""

@@ -84,6 +84,18 @@ def test_g17_it_trusts_the_lease_for_one_lease_counted_from_before_the_statement
     assert not heartbeat.trusted()
 
 
+def test_g17_what_was_claimed_under_an_id_that_was_given_up_is_never_trusted_again(heartbeat: Heartbeat) -> None:
+    heartbeat.beat()
+    former = heartbeat.worker_id
+    assert heartbeat.trusted(former)
+    WorkerProcess.objects.all().delete()
+    heartbeat.beat()
+
+    assert heartbeat.trusted()
+    assert heartbeat.trusted(heartbeat.worker_id)
+    assert not heartbeat.trusted(former)
+
+
 def test_a_failed_beat_neither_raises_nor_extends_the_trust(heartbeat: Heartbeat, monotonic: Monotonic) -> None:
     heartbeat.beat()
     monotonic.pass_seconds(BEAT)

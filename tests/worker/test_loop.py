@@ -238,6 +238,24 @@ def test_g17_a_call_withheld_because_the_lease_ran_out_goes_back_unspent(make_wo
     assert executor.requests == []
 
 
+def test_g17_what_was_claimed_before_the_worker_was_given_up_is_not_sent_under_its_new_id(
+    make_worker: MakeWorker,
+) -> None:
+    executor = ScriptedExecutor(gate_open=False)
+    worker = make_worker(executor)
+    make_run()
+    worker.tick(NOW)
+    assert executor.begun.acquire(timeout=SOON)
+    # Frozen for so long that others removed its row; its heartbeat is the first of its threads to wake.
+    WorkerProcess.objects.all().delete()
+    worker.heartbeat.beat()
+    executor.open_gate()
+    settle(worker)
+
+    assert worker.heartbeat.trusted()
+    assert executor.requests == []
+
+
 def test_once_a_stop_is_asked_for_it_claims_nothing(make_worker: MakeWorker) -> None:
     worker = make_worker()
     make_run()

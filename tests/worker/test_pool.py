@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def make_pool() -> Iterator[MakePool]:
     """Pools that are closed at the end."""
     pools: list[Pool] = []
 
-    def make(executor: Caller, *, seats: int = 2, may_send: Callable[[], bool] = lambda: True) -> Rig:
+    def make(executor: Caller, *, seats: int = 2, may_send: Callable[[uuid.UUID], bool] = lambda _: True) -> Rig:
         keeper = Seats(seats)
         pools.append(Pool(executor=executor, seats=keeper, may_send=may_send, monotonic=Monotonic()))
         return Rig(pools[-1], keeper)
@@ -85,13 +86,19 @@ def test_a_ticket_is_in_flight_until_its_result_is_collected(make_pool: MakePool
     assert rig.pool.in_flight() == frozenset()
 
 
-def test_the_executor_is_told_whether_it_may_send(make_pool: MakePool) -> None:
-    rig = make_pool(ScriptedExecutor(), may_send=lambda: False)
+def test_the_executor_is_told_whether_it_may_send_what_was_claimed_under_the_tickets_worker_id(
+    make_pool: MakePool,
+) -> None:
+    ours, former = make_ticket(), make_ticket()
+    rig = make_pool(ScriptedExecutor(), may_send=lambda worker_id: worker_id == ours.worker_id)
 
-    rig.submit()
-    (finished,) = rig.pool.collect(timeout=SOON)
+    withheld = {}
+    for ticket in (ours, former):
+        rig.submit(ticket)
+        (finished,) = rig.pool.collect(timeout=SOON)
+        withheld[ticket.worker_id] = finished.outcome.withheld
 
-    assert finished.outcome.withheld
+    assert withheld == {ours.worker_id: False, former.worker_id: True}
 
 
 def test_an_executor_that_raises_costs_neither_the_seat_nor_the_thread(

@@ -90,6 +90,7 @@ def make_ticket(**fields: Any) -> Ticket:
         "attempt_id": uuid.uuid4(),
         "attempt_number": 1,
         "token": 1,
+        "worker_id": uuid.uuid4(),
         "target_id": uuid.uuid4(),
         "schedule_id": None,
         "due_at": NOW,
