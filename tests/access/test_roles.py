@@ -19,7 +19,7 @@ from scheduler_project.env_file import BASE_DIR
 from tests.signed_in import key_client, make_user
 from tests.url_walk import api_operations
 
-pytestmark = [pytest.mark.django_db, pytest.mark.no_cover]
+pytestmark = [pytest.mark.any_database, pytest.mark.django_db, pytest.mark.no_cover]
 SCOPES = {
     None: set(),
     Role.VIEWER: {"read"},

@@ -303,6 +303,7 @@ FAILURES: dict[str, tuple[str, dict[str, Any], str]] = {
 UNREACHED = {"bad TLS": "ssl", "refused": "connection", "blocked": "blocked"}
 
 
+@pytest.mark.any_database
 def test_d7_it_is_found_nowhere_when_calls_fail(
     api: ApiClient, target: RecordingTarget, log: pytest.LogCaptureFixture, settings: Settings, tmp_path_factory: Any
 ) -> None:

@@ -73,6 +73,7 @@ def test_times_are_read_and_shown_in_the_services_zone(admin_client: Client) -> 
     assert f'<span class="date">{year}-07-01</span> 06:30:15' in admin_client.get(LIST).content.decode()
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("field", "values"),
     [
@@ -95,6 +96,7 @@ def test_what_can_not_be_saved_is_said_at_its_field(admin_client: Client, field:
     assert not Schedule.objects.exists()
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("value", ["-1", "9" * 30])
 @pytest.mark.parametrize(
     "field",
