@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from django.db import transaction
 
 from runs.models import Attempt, Run
 from runs.outcome import Outcome
@@ -158,6 +159,18 @@ def test_claiming_a_batch_takes_a_constant_number_of_queries(django_assert_max_n
         make_run(schedule, scheduled_at=NOW - timedelta(seconds=age))
     with django_assert_max_num_queries(10):
         assert len(claim()) == 50
+
+
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_g23_no_more_runs_are_read_and_locked_than_there_are_seats(other_connection: psycopg.Connection[Any]) -> None:
+    """Of a backlog of a million, too."""
+    for _ in range(5):
+        make_run(make_schedule(overlap_policy="allow"))
+    with transaction.atomic():
+        assert len(claim(seats=FakeSeats(seats=2))) == 2
+        left = other_connection.execute("SELECT id FROM runs_run FOR UPDATE SKIP LOCKED").fetchall()
+    assert len(left) == 3
 
 
 @pytest.mark.postgres_only

@@ -202,6 +202,13 @@ def test_at_most_limit_schedules_are_taken_longest_waiting_first() -> None:
     assert {run.schedule_id for run in runs()} == {late.id}
 
 
+def test_g23_a_pass_takes_a_hundred_schedules_and_the_next_goes_on() -> None:
+    target = make_target()
+    for _ in range(101):
+        make_schedule(target)
+    assert [enqueue_due(DUE, poll_seconds=1) for _ in range(3)] == [100, 1, 0]
+
+
 def test_a_batch_takes_a_constant_number_of_queries(django_assert_max_num_queries: Any) -> None:
     target = make_target()
     for _ in range(50):

@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
+from scheduler_project.doctor.configuration import check_keys
+from scheduler_project.doctor.findings import Level
 from targets import rotation
 from targets.models import Secret, Target
 from targets.rotation import encrypted_columns, rotate_batches
@@ -134,6 +136,17 @@ def test_what_no_key_opens_is_named_and_left_alone(new_key: str, settings: Setti
     assert len(unreadable) == 10
     assert "FIELD_ENCRYPTION_KEYS" in out
     assert tokens() == before
+
+
+def test_plain_text_where_a_token_belongs_is_named_and_left_alone(new_key: str) -> None:
+    plain = json.dumps(STORED["headers"])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE targets_target SET headers = %s WHERE name = 'A'", [plain])
+    out = rotate(code=1)
+    assert "1 can't be decrypted with any key: headers of target A." in out
+    assert plain in tokens()
+    finding = check_keys(lambda _: None)
+    assert (finding.level, "not headers of target A." in finding.sentence) == (Level.FAILURE, True)
 
 
 def test_an_interruption_keeps_what_is_done_and_the_next_time_goes_on(

@@ -122,3 +122,15 @@ def test_a_row_that_no_key_opens_breaks_no_list_and_is_never_overwritten(setting
         Target.objects.filter(pk=target.pk).update(headers=target.headers)
     settings.FIELD_ENCRYPTION_KEYS = keys
     assert Target.objects.get(pk=target.pk).headers == {"X-Note": "a"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stored", ['{"X-Api-Key": "plain"}', "gAAAAA", "", "\u00fc"])
+def test_what_is_no_token_is_never_taken_for_a_value(stored: str) -> None:
+    """Whoever can write to the database, or has restored it by hand, must not get text sent unencrypted."""
+    target = make_target(headers={"X-Note": "a"})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE targets_target SET headers = %s", [stored])
+    found = Target.objects.get(pk=target.pk).headers
+    assert isinstance(found, Undecryptable)
+    assert found == {}

@@ -27,6 +27,8 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (caused(OperationalError(), psycopg.errors.TooManyConnections()), True),
         (caused(OperationalError(), psycopg.errors.QueryCanceled()), True),
         (caused(OperationalError(), psycopg.errors.DeadlockDetected()), True),
+        (caused(OperationalError(), psycopg.errors.SerializationFailure()), True),
+        (caused(OperationalError(), psycopg.errors.LockNotAvailable()), True),
         # A standby after a failover.
         (caused(InternalError(), psycopg.errors.ReadOnlySqlTransaction()), True),
         # The middle of an upgrade: the column comes, or the worker is replaced.
@@ -64,6 +66,12 @@ def test_a_lost_conflict_is_tried_again_at_once_but_not_for_ever(cause: psycopg.
     trouble = DatabaseTrouble()
     waits = [trouble.met(caused(OperationalError(), cause)) for _ in range(6)]
     assert waits == [0, 0, 0, 0, 0, 0.5]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_that_was_waited_for_in_vain_is_not_asked_for_again_at_once() -> None:
+    """`lock_timeout` has passed already: whoever holds the row is stuck, and asking again would hold up the rest."""
+    assert DatabaseTrouble().met(caused(OperationalError(), psycopg.errors.LockNotAvailable())) == 0.5
 
 
 @pytest.mark.django_db(transaction=True)

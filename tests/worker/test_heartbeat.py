@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError
 
 from schedules.clock import database_now
+from tests.factories import NOW
 from tests.guarantees.rivals import PATIENCE_SECONDS
 from tests.worker.workers import Monotonic, failing_database
 from worker.heartbeat import Heartbeat
@@ -49,6 +50,15 @@ def test_the_first_beat_registers_the_worker(heartbeat: Heartbeat) -> None:
     assert (row.id, row.kind, row.seats, row.draining) == (heartbeat.worker_id, "worker", 7, False)
     assert row.lease_until - row.last_seen_at == timedelta(seconds=LEASE)
     assert abs(row.last_seen_at - database_now()) < timedelta(minutes=1)
+
+
+def test_g21_the_lease_ends_by_the_databases_clock(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine takes the time for is in no row."""
+    for moment in (NOW, NOW + timedelta(seconds=BEAT)):
+        monkeypatch.setattr("worker.heartbeat.database_now", lambda moment=moment: moment)
+        heartbeat.beat()
+        row = WorkerProcess.objects.get()
+        assert (row.last_seen_at, row.lease_until) == (moment, moment + timedelta(seconds=LEASE))
 
 
 def test_a_further_beat_renews_the_same_row(heartbeat: Heartbeat) -> None:

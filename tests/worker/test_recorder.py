@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,8 @@ from django.db import DataError, OperationalError
 from runs.claim import claim_ready
 from runs.models import Attempt, Run
 from runs.outcome import ErrorType, Outcome
-from runs.tickets import Ticket
+from runs.record import record_results
+from runs.tickets import Result, Ticket
 from tests.factories import NOW, make_run
 from tests.worker.workers import SUCCESS, Monotonic, failing_database
 from worker.pool import NOT_SENT, Finished
@@ -66,10 +68,18 @@ def test_what_was_never_sent_is_handed_back(recorder: Recorder) -> None:
     assert Run.objects.get(id=unsent.run_id).status == "pending"
 
 
-def test_it_writes_any_number_in_batches(recorder: Recorder) -> None:
+def test_g23_it_writes_any_number_in_batches(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+
+    def note_and_record(results: Sequence[Result], *, now: datetime) -> int:
+        batches.append(len(results))
+        return record_results(results, now=now)
+
+    monkeypatch.setattr("worker.recorder.record_results", note_and_record)
     recorder.keep(map(finished, claim(BATCH + 1)))
 
     assert recorder.write(NOW) == BATCH + 1
+    assert batches == [BATCH, 1], "a response body may have 100 KB"
     assert set(Run.objects.values_list("status", flat=True)) == {"success"}
 
 
