@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -40,6 +41,8 @@ pytestmark = [
 ]
 
 PORT = 6432
+# Longer than anybody would wait for an answer.
+LONG_SECONDS = 60
 CONFIGURATION = """\
 [databases]
 * = host={server}
@@ -52,19 +55,24 @@ listen_port = {port}
 unix_socket_dir = {directory}
 auth_type = trust
 server_login_retry = 1
-query_wait_timeout = 2
+query_wait_timeout = {patience}
 auth_file = {directory}/users.txt
 logfile = {directory}/pgbouncer.log
 """
 
 
 @pytest.fixture
-def pooler(own_server: PostgresServer) -> Iterator[Path]:
-    """The directory of a PgBouncer's socket; it has fewer connections to the server than its clients have to it."""
+def pooler(own_server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The directory of a PgBouncer's socket; it has fewer connections to the server than its clients have to it.
+
+    Its parameter is for how many seconds it lets queries wait for a server that is away.
+    """
     directory = Path(tempfile.mkdtemp(prefix="pool-", dir="/tmp"))
     (directory / "users.txt").write_text('"postgres" ""\n')
     (directory / "pool.ini").write_text(
-        CONFIGURATION.format(server=own_server.directory, port=PORT, directory=directory)
+        CONFIGURATION.format(
+            server=own_server.directory, port=PORT, directory=directory, patience=getattr(request, "param", 2)
+        )
     )
     # PgBouncer refuses to be root, as PostgreSQL does: it becomes whoever owns the server.
     owner = own_server.directory.stat()
@@ -114,6 +122,15 @@ class Installation:
         )
         with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return json.loads(answer.read())
+
+    def health(self) -> tuple[int, float]:
+        """The status of /health, and how many seconds it took."""
+        began = time.monotonic()
+        try:
+            with urllib.request.urlopen(f"http://{self._address}/api/v1/health", timeout=PATIENCE_SECONDS) as answer:
+                return answer.status, time.monotonic() - began
+        except urllib.error.HTTPError as error:
+            return error.code, time.monotonic() - began
 
     def recovers(self) -> bool:
         """Whether the API answers from the database."""
@@ -196,6 +213,30 @@ def test_everything_works_behind_a_transaction_pooler_and_outlives_its_server(
     assert not Attempt.objects.filter(error_type="worker_lost").exists()
     repeated = {key: count for key, count in Counter(call.key for call in target.calls()).items() if count > 1}
     assert repeated == {}
+
+
+@pytest.mark.parametrize("pooler", [LONG_SECONDS], indirect=True)
+def test_g20_health_does_not_wait_for_the_pooler_while_the_server_is_away(
+    installation: Installation, own_server: PostgresServer
+) -> None:
+    """The pooler holds queries back for `query_wait_timeout`; whoever asks for health needs to hear of it sooner."""
+    installation.start_web()
+    own_server.stop()
+    waits: list[float] = []
+
+    def it_is_told() -> bool:
+        status, seconds = installation.health()
+        waits.append(seconds)
+        return status == 503
+
+    try:
+        # An answer may be a second old.
+        wait_until(it_is_told, "health says that the database is away")
+        assert it_is_told()
+    finally:
+        own_server.start()
+        connection.close()
+    assert max(waits) < LONG_SECONDS / 3
 
 
 def test_without_the_setting_the_pooler_refuses_our_start_up_options(installation: Installation) -> None:

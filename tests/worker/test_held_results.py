@@ -34,9 +34,9 @@ def monotonic() -> Monotonic:
 
 @pytest.fixture
 def worker(executor: ScriptedExecutor, monotonic: Monotonic) -> Worker:
-    """A worker with one call to make."""
+    """A worker with one call to make, whose database is of another time than this machine."""
     make_run(make_schedule(status="paused", next_run_at=None))
-    return Worker(make_config(), executor=executor, monotonic=monotonic)
+    return Worker(make_config(), executor=executor, monotonic=monotonic, read_clock=lambda: NOW)
 
 
 def wait_by(worker: Worker, wait: Callable[[float, Collect], list[Finished]]) -> None:
@@ -49,18 +49,22 @@ def wait_by(worker: Worker, wait: Callable[[float, Collect], list[Finished]]) ->
     setattr(worker.pool, "collect", instead)  # noqa: B010 - mypy takes no assignment to a method
 
 
-def test_g19_it_waits_for_a_call_that_ends_after_the_stop(worker: Worker, executor: ScriptedExecutor) -> None:
-    def wait(_timeout: float, collect: Collect) -> list[Finished]:
+def test_g19_it_waits_for_a_call_that_ends_after_the_stop(
+    worker: Worker, executor: ScriptedExecutor, monotonic: Monotonic
+) -> None:
+    def wait(timeout: float, collect: Collect) -> list[Finished]:
         if worker.stop.requested:
+            monotonic.pass_seconds(timeout)
             executor.open_gate()
-            return collect(SOON)
+            return collect(SOON if worker.pool.in_flight() else 0)
         assert executor.begun.acquire(timeout=SOON)
         worker.stop.request()
         return []
 
     wait_by(worker, wait)
     assert worker.run() == 0
-    assert Run.objects.get().status == "success"
+    run = Run.objects.get()
+    assert (run.status, run.completed_at) == ("success", NOW), "G21: the database's time, in a stop as well"
     assert not WorkerProcess.objects.exists()
 
 
